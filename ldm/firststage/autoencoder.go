@@ -1,0 +1,170 @@
+package firststage
+
+import (
+	"math"
+	"slices"
+
+	"ldm-mac/ldm/nn"
+	"ldm-mac/ldm/tensor"
+)
+
+// AutoencoderKL encodes a picture to a normal distribution of latents and decodes latents to a
+// picture.
+type AutoencoderKL struct {
+	Encoder       *Encoder   `weight:"encoder"`
+	Decoder       *Decoder   `weight:"decoder"`
+	QuantConv     *nn.Conv2D `weight:"quant_conv"`      // nil for none
+	PostQuantConv *nn.Conv2D `weight:"post_quant_conv"` // nil for none
+}
+
+// New builds the network that a valid config describes; its weights have shapes but no data.
+func New(c *Config) (*AutoencoderKL, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	a := &AutoencoderKL{Encoder: newEncoder(c), Decoder: newDecoder(c)}
+	z := c.LatentChannels
+	if c.UseQuantConv {
+		a.QuantConv = nn.NewConv2D(2*z, 2*z, 1)
+	}
+	if c.UsePostQuantConv {
+		a.PostQuantConv = nn.NewConv2D(z, z, 1)
+	}
+	return a, nil
+}
+
+// Encode maps a picture [n, h, w, 3] in [-1, 1] to the moments [n, h/f, w/f, 2·z] of its latents:
+// means, then logarithms of variances.
+func (a *AutoencoderKL) Encode(x *tensor.Tensor) *tensor.Tensor {
+	h := a.Encoder.Forward(x)
+	if a.QuantConv != nil {
+		h = a.QuantConv.Forward(h)
+	}
+	return h
+}
+
+// Decode maps latents [n, h/f, w/f, z], as the encoder makes them, to a picture [n, h, w, 3]
+// whose values mostly lie in [-1, 1].
+func (a *AutoencoderKL) Decode(z *tensor.Tensor) *tensor.Tensor {
+	if a.PostQuantConv != nil {
+		z = a.PostQuantConv.Forward(z)
+	}
+	return a.Decoder.Forward(z)
+}
+
+// Encoder is the way from pixels to moments.
+type Encoder struct {
+	ConvIn     *nn.Conv2D    `weight:"conv_in"`
+	DownBlocks []*DownBlock  `weight:"down_blocks"`
+	MidBlock   *MidBlock     `weight:"mid_block"`
+	NormOut    *nn.GroupNorm `weight:"conv_norm_out"`
+	ConvOut    *nn.Conv2D    `weight:"conv_out"`
+}
+
+// DownBlock is one level of the encoder.
+type DownBlock struct {
+	Resnets      []*ResBlock `weight:"resnets"`
+	Downsamplers []*Resample `weight:"downsamplers"`
+}
+
+func newEncoder(c *Config) *Encoder {
+	in := c.BlockOutChannels[0]
+	e := &Encoder{ConvIn: nn.NewConv2D(c.InChannels, in, 3)}
+	for level, out := range c.BlockOutChannels {
+		b := &DownBlock{}
+		for range c.LayersPerBlock {
+			b.Resnets = append(b.Resnets, newResBlock(c, in, out))
+			in = out
+		}
+		if level < len(c.BlockOutChannels)-1 {
+			b.Downsamplers = []*Resample{{nn.NewDownsample(out, tensor.Padding{Bottom: 1, Right: 1})}}
+		}
+		e.DownBlocks = append(e.DownBlocks, b)
+	}
+	e.MidBlock = newMidBlock(c, in)
+	e.NormOut = nn.NewGroupNorm(in, c.NormNumGroups, normEps)
+	e.ConvOut = nn.NewConv2D(in, 2*c.LatentChannels, 3)
+	return e
+}
+
+// Forward maps x [n, h, w, 3] to [n, h/f, w/f, 2·z].
+func (e *Encoder) Forward(x *tensor.Tensor) *tensor.Tensor {
+	h := e.ConvIn.Forward(x)
+	for _, b := range e.DownBlocks {
+		for _, r := range b.Resnets {
+			h = r.Forward(h)
+		}
+		for _, d := range b.Downsamplers {
+			h = d.Conv.Forward(h)
+		}
+	}
+	h = e.MidBlock.Forward(h)
+	return e.ConvOut.Forward(tensor.SiLU(e.NormOut.Forward(h)))
+}
+
+// Decoder is the way from latents to pixels.
+type Decoder struct {
+	ConvIn   *nn.Conv2D    `weight:"conv_in"`
+	MidBlock *MidBlock     `weight:"mid_block"`
+	UpBlocks []*UpBlock    `weight:"up_blocks"`
+	NormOut  *nn.GroupNorm `weight:"conv_norm_out"`
+	ConvOut  *nn.Conv2D    `weight:"conv_out"`
+}
+
+// UpBlock is one level of the decoder; it has one residual block more than the encoder's.
+type UpBlock struct {
+	Resnets    []*ResBlock `weight:"resnets"`
+	Upsamplers []*Resample `weight:"upsamplers"`
+}
+
+func newDecoder(c *Config) *Decoder {
+	channels := slices.Clone(c.BlockOutChannels)
+	slices.Reverse(channels) // coarsest first
+	in := channels[0]
+	d := &Decoder{ConvIn: nn.NewConv2D(c.LatentChannels, in, 3), MidBlock: newMidBlock(c, in)}
+	for i, out := range channels {
+		b := &UpBlock{}
+		for range c.LayersPerBlock + 1 {
+			b.Resnets = append(b.Resnets, newResBlock(c, in, out))
+			in = out
+		}
+		if i < len(channels)-1 {
+			b.Upsamplers = []*Resample{{nn.NewConv2D(out, out, 3)}}
+		}
+		d.UpBlocks = append(d.UpBlocks, b)
+	}
+	d.NormOut = nn.NewGroupNorm(in, c.NormNumGroups, normEps)
+	d.ConvOut = nn.NewConv2D(in, c.OutChannels, 3)
+	return d
+}
+
+// Forward maps z [n, h, w, z] to [n, f·h, f·w, 3].
+func (d *Decoder) Forward(z *tensor.Tensor) *tensor.Tensor {
+	h := d.MidBlock.Forward(d.ConvIn.Forward(z))
+	for _, b := range d.UpBlocks {
+		for _, r := range b.Resnets {
+			h = r.Forward(h)
+		}
+		for _, u := range b.Upsamplers {
+			h = u.Conv.Forward(tensor.Upsample(h))
+		}
+	}
+	return d.ConvOut.Forward(tensor.SiLU(d.NormOut.Forward(h)))
+}
+
+// Moments splits the encoder's moments of one picture, pixels·[mean…, logvar…] with z of each,
+// into means and standard deviations; logarithms of variances are clamped to [-30, 20] (CompVis,
+// ldm/modules/distributions/distributions.py).
+func Moments(moments []float32, z int) (mean, std []float32) {
+	for i := 0; i < len(moments); i += 2 * z {
+		mean = append(mean, moments[i:i+z]...)
+		for _, logvar := range moments[i+z : i+2*z] {
+			std = append(std, deviation(logvar))
+		}
+	}
+	return mean, std
+}
+
+func deviation(logvar float32) float32 {
+	return float32(math.Exp(0.5 * float64(min(max(logvar, -30), 20))))
+}
