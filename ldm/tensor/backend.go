@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Errors that callers of a backend distinguish.
@@ -61,8 +62,14 @@ func (g *Graph) CheckInputs(in map[string]Array, bound func(name string) bool) e
 		}
 		given++
 	}
-	if given < len(in) {
-		return fmt.Errorf("tensor: %d arrays given for %d inputs", len(in), given)
+	if given == len(in) {
+		return nil
+	}
+	for name := range in {
+		open := func(t *Tensor) bool { return t.Op == OpInput && t.Name == name && !bound(name) }
+		if !slices.ContainsFunc(g.nodes, open) {
+			return fmt.Errorf("tensor: an array is given for %q, which is no open input", name)
+		}
 	}
 	return nil
 }

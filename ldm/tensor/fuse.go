@@ -4,15 +4,21 @@ package tensor
 // Activation, and nodes on which no output depends are left out. The nodes are new; a joined
 // pair has the name of its SiLU.
 func (g *Graph) Fused() *Graph {
+	f := NewGraphOf(g.dtype)
+	if f.err = g.err; f.err != nil {
+		return f
+	}
 	needed, readers := g.uses()
 	absorbed := make([]bool, len(g.nodes))
 	for _, t := range g.nodes {
-		if t.Op == OpSiLU && needed[t.index] && t.Inputs[0].Op == OpGroupNorm && readers[t.Inputs[0].index] == 1 {
-			absorbed[t.Inputs[0].index] = true
+		if t.Op != OpSiLU || !needed[t.index] {
+			continue
+		}
+		norm := t.Inputs[0]
+		if norm.Op == OpGroupNorm && norm.Attrs.Activation == OpInput && readers[norm.index] == 1 {
+			absorbed[norm.index] = true
 		}
 	}
-	f := NewGraphOf(g.dtype)
-	f.err = g.err
 	copies := make([]*Tensor, len(g.nodes))
 	for _, t := range g.nodes {
 		if !needed[t.index] || absorbed[t.index] {

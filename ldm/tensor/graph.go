@@ -13,7 +13,7 @@ type Graph struct {
 	nodes   []*Tensor
 	outputs []Output
 	params  map[*Weight]*Tensor
-	names   map[string]int // how often each was asked for
+	names   map[string]int // those taken, with the last number that made one unique
 	scope   []string
 	tap     func(attention string) bool
 	err     error
@@ -66,10 +66,8 @@ func (t *Tensor) Index() int { return t.index }
 // Input declares a value of the given shape that Run is given under name.
 func (g *Graph) Input(name string, shape ...int) *Tensor {
 	if g.err == nil {
-		for _, n := range g.nodes {
-			if n.Op == OpInput && n.Name == name {
-				return g.fail(nil, "input %q is declared twice", name)
-			}
+		if g.names[name] > 0 {
+			return g.fail(nil, "input %q has the name of another node", name)
 		}
 		for _, d := range shape {
 			if d <= 0 {
@@ -77,11 +75,9 @@ func (g *Graph) Input(name string, shape ...int) *Tensor {
 			}
 		}
 	}
-	t := g.add(&Tensor{Op: OpInput, Shape: slices.Clone(shape), DType: g.dtype}, name)
-	if g.err == nil {
-		t.Name = name // inputs are found by the name alone
-	}
-	return t
+	defer func(scope []string) { g.scope = scope }(g.scope)
+	g.scope = nil // inputs are found by the name alone
+	return g.add(&Tensor{Op: OpInput, Shape: slices.Clone(shape), DType: g.dtype}, name)
 }
 
 // Param is the leaf of a stored weight; the same weight gives the same leaf.
@@ -103,8 +99,12 @@ func (g *Graph) Keep(name string, t *Tensor) {
 }
 
 func (g *Graph) output(o Output) {
+	if g.err != nil {
+		return
+	}
 	if slices.ContainsFunc(g.outputs, func(p Output) bool { return p.Name == o.Name }) {
 		g.fail(o.Value, "output %q is declared twice", o.Name)
+		return
 	}
 	g.outputs = append(g.outputs, o)
 }
@@ -153,10 +153,12 @@ func (g *Graph) unique(name string) string {
 	if len(g.scope) > 0 {
 		name = strings.Join(g.scope, ".") + "." + name
 	}
-	g.names[name]++
-	if n := g.names[name]; n > 1 {
-		return fmt.Sprintf("%s#%d", name, n)
+	first := name
+	for g.names[name] > 0 {
+		g.names[first]++
+		name = fmt.Sprintf("%s#%d", first, g.names[first])
 	}
+	g.names[name] = 1
 	return name
 }
 

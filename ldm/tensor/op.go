@@ -58,6 +58,8 @@ func Same(kernel int) Padding {
 	return Padding{p, p, p, p}
 }
 
+func (p Padding) least() int { return min(p.Top, p.Bottom, p.Left, p.Right) }
+
 // Attrs are the constants of an operator; each reads only its own.
 type Attrs struct {
 	Eps          float32 // GroupNorm, LayerNorm: added to the variance

@@ -102,7 +102,7 @@ func Linear(x *Tensor, weight, bias *Weight) *Tensor {
 // nil.
 func Conv2D(x *Tensor, weight, bias *Weight, stride int, pad Padding) *Tensor {
 	g := x.graph
-	if len(x.Shape) != 4 || len(weight.Shape) != 4 || weight.Shape[1] != x.Shape[3] || stride <= 0 {
+	if len(x.Shape) != 4 || len(weight.Shape) != 4 || weight.Shape[1] != x.Shape[3] || stride <= 0 || pad.least() < 0 {
 		return g.fail(x, "conv2d: weight %s with stride %d does not fit %s", weight.Shape, stride, x.Shape)
 	}
 	h := x.Shape[1] + pad.Top + pad.Bottom - weight.Shape[2]
@@ -161,7 +161,7 @@ func DecomposedAttention(q, k, v *Tensor, heads int, scale float32) (out, probs 
 
 // Reshape gives the elements of x, in their order, another shape.
 func Reshape(x *Tensor, shape ...int) *Tensor {
-	if Shape(shape).Elements() != x.Shape.Elements() {
+	if len(shape) > 0 && slices.Min(shape) <= 0 || Shape(shape).Elements() != x.Shape.Elements() {
 		return x.graph.fail(x, "reshape: %s has other elements than %s", x.Shape, Shape(shape))
 	}
 	return node(OpReshape, slices.Clone(shape), Attrs{}, nil, x)
@@ -211,7 +211,7 @@ func Slice(x *Tensor, axis, start, stop int) *Tensor {
 
 // Pad puts rows and columns of zeros around x [n, h, w, c].
 func Pad(x *Tensor, pad Padding) *Tensor {
-	if len(x.Shape) != 4 || min(pad.Top, pad.Bottom, pad.Left, pad.Right) < 0 {
+	if len(x.Shape) != 4 || pad.least() < 0 {
 		return x.graph.fail(x, "pad: %v does not fit %s", pad, x.Shape)
 	}
 	shape := Shape{x.Shape[0], x.Shape[1] + pad.Top + pad.Bottom, x.Shape[2] + pad.Left + pad.Right, x.Shape[3]}

@@ -49,7 +49,9 @@ func NewPlan(g *Graph) *Plan {
 		}
 	}
 	for _, o := range g.outputs {
-		extend(&blocks[index[owner[o.Value.index]]], len(nodes))
+		if o.Value.Op != OpParam {
+			extend(&blocks[index[owner[o.Value.index]]], len(nodes))
+		}
 	}
 	p.Bound = peak(blocks, len(nodes))
 	p.place(blocks)
