@@ -117,7 +117,7 @@ func (g *Graph) Scope(name string) (end func()) {
 
 // TapAttention makes every later Attention whose name wants accepts observable: it is built as
 // MatMul, Softmax, MatMul, and its probabilities [n, heads, queries, keys] are an output named
-// "<attention>.probs".
+// the attention's name and ".probs". Attention with a causal mask is left as it is.
 func (g *Graph) TapAttention(wants func(attention string) bool) { g.tap = wants }
 
 // Named renames t, within the current scope, and returns it; the name "" changes nothing.

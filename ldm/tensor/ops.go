@@ -1,6 +1,9 @@
 package tensor
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Add is a + b. The dimensions of b, aligned at the last, are those of a or 1; missing leading
 // ones count as 1.
@@ -39,11 +42,15 @@ func QuickGELU(x *Tensor) *Tensor { return node(OpQuickGELU, x.Shape, Attrs{}, n
 // GroupNorm normalises x [n, ..., c] over each image's groups of c/groups channels, then scales
 // and shifts by weight and bias [c] (Wu and He 2018, arXiv:1803.08494, equation 7).
 func GroupNorm(x *Tensor, weight, bias *Weight, groups int, eps float32) *Tensor {
-	g, c := x.graph, x.Shape.Last()
+	g := x.graph
+	if len(x.Shape) < 2 {
+		return g.fail(x, "group_norm: %s is no batch of images", x.Shape)
+	}
+	c := x.Shape.Last()
 	if groups <= 0 || c%groups != 0 {
 		return g.fail(x, "group_norm: %d groups do not divide %d channels", groups, c)
 	}
-	if len(x.Shape) < 2 || !vector(c, weight, bias) {
+	if !vector(c, weight, bias) {
 		return g.fail(x, "group_norm: weights %s and %s do not fit %s", weight.Shape, bias.Shape, x.Shape)
 	}
 	return node(OpGroupNorm, x.Shape, Attrs{Groups: groups, Eps: eps}, weight, x, g.Param(weight), g.Param(bias))
@@ -53,7 +60,7 @@ func GroupNorm(x *Tensor, weight, bias *Weight, groups int, eps float32) *Tensor
 // [d] (Ba et al. 2016, arXiv:1607.06450).
 func LayerNorm(x *Tensor, weight, bias *Weight, eps float32) *Tensor {
 	g := x.graph
-	if !vector(x.Shape.Last(), weight, bias) {
+	if len(x.Shape) == 0 || !vector(x.Shape.Last(), weight, bias) {
 		return g.fail(x, "layer_norm: weights %s and %s do not fit %s", weight.Shape, bias.Shape, x.Shape)
 	}
 	return node(OpLayerNorm, x.Shape, Attrs{Eps: eps}, weight, x, g.Param(weight), g.Param(bias))
@@ -69,7 +76,12 @@ func vector(size int, weights ...*Weight) bool {
 }
 
 // Softmax is exp(x)/Σexp(x) over the last axis.
-func Softmax(x *Tensor) *Tensor { return node(OpSoftmax, x.Shape, Attrs{}, nil, x) }
+func Softmax(x *Tensor) *Tensor {
+	if len(x.Shape) == 0 {
+		return x.graph.fail(x, "softmax of a scalar")
+	}
+	return node(OpSoftmax, x.Shape, Attrs{}, nil, x)
+}
 
 // MatMul is a [..., m, k] times b [..., k, n], or times the transpose of b [..., n, k]; leading
 // dimensions are equal.
@@ -92,7 +104,7 @@ func MatMul(a, b *Tensor, transposeB bool) *Tensor {
 // nil.
 func Linear(x *Tensor, weight, bias *Weight) *Tensor {
 	g := x.graph
-	if len(weight.Shape) != 2 || weight.Shape[1] != x.Shape.Last() {
+	if len(x.Shape) == 0 || len(weight.Shape) != 2 || weight.Shape[1] != x.Shape.Last() {
 		return g.fail(x, "linear: weight %s does not fit %s", weight.Shape, x.Shape)
 	}
 	return weighted(OpLinear, x.Shape.with(len(x.Shape)-1, weight.Shape[0]), Attrs{}, x, weight, bias)
@@ -107,8 +119,8 @@ func Conv2D(x *Tensor, weight, bias *Weight, stride int, pad Padding) *Tensor {
 	}
 	h := x.Shape[1] + pad.Top + pad.Bottom - weight.Shape[2]
 	w := x.Shape[2] + pad.Left + pad.Right - weight.Shape[3]
-	if h < 0 || w < 0 {
-		return g.fail(x, "conv2d: weight %s is larger than %s padded", weight.Shape, x.Shape)
+	if h < 0 || w < 0 || weight.Shape.Elements() == 0 {
+		return g.fail(x, "conv2d: weight %s is empty or larger than %s padded", weight.Shape, x.Shape)
 	}
 	shape := Shape{x.Shape[0], h/stride + 1, w/stride + 1, weight.Shape[0]}
 	return weighted(OpConv2D, shape, Attrs{Stride: stride, Padding: pad}, x, weight, bias)
@@ -131,25 +143,37 @@ func weighted(op Op, shape Shape, attrs Attrs, x *Tensor, weight, bias *Weight) 
 // [n, lq, heads·d]. The name is that of the module, for taps.
 func Attention(name string, q, k, v *Tensor, heads int, scale float32, causal bool) *Tensor {
 	g := q.graph
-	ok := len(q.Shape) == 3 && len(k.Shape) == 3 && k.Shape.Equal(v.Shape) &&
-		q.Shape[0] == k.Shape[0] && q.Shape[2] == k.Shape[2]
-	if !ok || heads <= 0 || q.Shape[2]%heads != 0 {
-		return g.fail(q, "attention: q %s, k %s and v %s do not fit %d heads", q.Shape, k.Shape, v.Shape, heads)
+	if err := checkHeads(q, k, v, heads); err != "" {
+		return g.fail(q, "%s", err)
 	}
 	if causal && q.Shape[1] != k.Shape[1] {
 		return g.fail(q, "attention: a causal mask on %d queries and %d keys", q.Shape[1], k.Shape[1])
 	}
 	if g.tap != nil && g.tap(name) && !causal {
 		out, probs := DecomposedAttention(q, k, v, heads, scale)
-		g.Output(name+".probs", probs.Named(name+".probs"))
-		return out.Named(name)
+		out.Named(name)
+		g.Output(out.Name+".probs", probs.Named(name+".probs"))
+		return out
 	}
 	return node(OpAttention, q.Shape, Attrs{Heads: heads, Scale: scale, Causal: causal}, nil, q, k, v).Named(name)
+}
+
+// checkHeads says what is wrong with the operands of an attention, or nothing.
+func checkHeads(q, k, v *Tensor, heads int) string {
+	ok := len(q.Shape) == 3 && len(k.Shape) == 3 && k.Shape.Equal(v.Shape) &&
+		q.Shape[0] == k.Shape[0] && q.Shape[2] == k.Shape[2]
+	if !ok || heads <= 0 || q.Shape[2]%heads != 0 {
+		return fmt.Sprintf("attention: q %s, k %s and v %s do not fit %d heads", q.Shape, k.Shape, v.Shape, heads)
+	}
+	return ""
 }
 
 // DecomposedAttention is Attention without a mask, built of MatMul and Softmax, together with
 // its probabilities [n, heads, lq, lk].
 func DecomposedAttention(q, k, v *Tensor, heads int, scale float32) (out, probs *Tensor) {
+	if err := checkHeads(q, k, v, heads); err != "" {
+		return q.graph.fail(q, "%s", err), q.graph.fail(q, "")
+	}
 	split := func(t *Tensor) *Tensor { // [n, l, heads·d] → [n, heads, l, d]
 		s := t.Shape
 		return Permute(Reshape(t, s[0], s[1], heads, s[2]/heads), 0, 2, 1, 3)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ldm-mac/ldm/cpu"
 	"ldm-mac/ldm/goldentest"
 	"ldm-mac/ldm/tensor"
 	"ldm-mac/ldm/tensor/tensortest"
@@ -33,6 +34,8 @@ var elsewhere = map[string]string{
 func TestGoldenOps(t *testing.T) {
 	var fixture struct{ Cases []goldenCase }
 	folder := goldentest.Open(t, "ops", &fixture)
+	processor := cpu.New(0)
+	defer processor.Close()
 	computed := 0
 	skipped := map[string]int{}
 	for _, c := range fixture.Cases {
@@ -46,7 +49,7 @@ func TestGoldenOps(t *testing.T) {
 			continue
 		}
 		computed++
-		for _, backend := range []tensor.Backend{tensortest.Reference()} {
+		for _, backend := range []tensor.Backend{tensortest.Reference(), processor} {
 			t.Run(c.Name+"/"+backend.Name(), func(t *testing.T) { c.test(t, folder, backend) })
 		}
 	}
