@@ -121,11 +121,11 @@ func (f *Folder) readJSON(name string, into any) error {
 	return nil
 }
 
-// Config decodes the config of a component, config.json or scheduler_config.json, into a pointer
+// Config decodes the config of a component, config.json or the scheduler's or tokenizer's own, into a pointer
 // to a struct. Fields that into lacks are ignored, fields that the file lacks stay as they are.
 // Python's NaN, Infinity and -Infinity arrive as strings of that name.
 func (f *Folder) Config(component string, into any) error {
-	name, err := f.first(component, []string{"config.json", "scheduler_config.json"})
+	name, err := f.first(component, []string{"config.json", "scheduler_config.json", "tokenizer_config.json"})
 	if err != nil {
 		return err
 	}
