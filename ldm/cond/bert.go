@@ -122,18 +122,18 @@ func NewBERT(c *BERTConfig) (*BERT, error) {
 
 // Embed writes the sum of token and position embeddings of ids to out [len(ids), d]. It fails on
 // an id outside the vocabulary and on more ids than positions.
-func (b *BERT) Embed(out []float32, ids []int) error {
+func (b *BERT) Embed(out []float32, ids []int32) error {
 	vocabulary, d := b.Tokens.Shape[0], b.Tokens.Shape[1]
 	if len(ids) > b.Positions.Shape[0] {
 		return fmt.Errorf("bert: %d tokens for %d positions", len(ids), b.Positions.Shape[0])
 	}
 	position := make([]float32, d)
 	for i, id := range ids {
-		if id < 0 || id >= vocabulary {
+		if id < 0 || int(id) >= vocabulary {
 			return fmt.Errorf("bert: token id %d is outside the vocabulary of %d", id, vocabulary)
 		}
 		row := out[i*d : (i+1)*d]
-		if err := b.Tokens.Row(row, id); err != nil {
+		if err := b.Tokens.Row(row, int(id)); err != nil {
 			return err
 		}
 		if err := b.Positions.Row(position, i); err != nil {
