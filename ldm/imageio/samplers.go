@@ -3,11 +3,13 @@ package imageio
 import "strings"
 
 // samplerLabels pairs this program's sampler names with the web UI's (AUTOMATIC1111,
-// modules/sd_samplers_kdiffusion.py, sd_samplers_timesteps.py, sd_samplers_lcm.py). DDPM, DEIS and
-// the deterministic DPM++ 2S are not in the web UI; they are named in its manner.
+// modules/sd_samplers_kdiffusion.py, sd_samplers_timesteps.py, sd_samplers_lcm.py). PNDM,
+// DDPM, DEIS and the deterministic DPM++ 3M and 2S are not in the web UI; they are named in its
+// manner.
 var samplerLabels = []struct{ name, label string }{
 	{"ddim", "DDIM"},
 	{"plms", "PLMS"},
+	{"pndm", "PNDM"},
 	{"ddpm", "DDPM"},
 	{"euler", "Euler"},
 	{"euler_a", "Euler a"},
@@ -17,6 +19,7 @@ var samplerLabels = []struct{ name, label string }{
 	{"dpm2_a", "DPM2 a"},
 	{"dpmpp_2m", "DPM++ 2M"},
 	{"dpmpp_2m_sde", "DPM++ 2M SDE"},
+	{"dpmpp_3m", "DPM++ 3M"},
 	{"dpmpp_2s", "DPM++ 2S"},
 	{"unipc", "UniPC"},
 	{"deis", "DEIS"},
