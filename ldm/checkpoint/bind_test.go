@@ -168,7 +168,7 @@ func TestCheckFinite(t *testing.T) {
 		for _, at := range []int{-1, 0, 1, 31, 63, 64, 127, 200} {
 			m := model{[]*tensor.Weight{zeros("sound", 3), number(dtype, 201, at, quiet), number(dtype, 201, at, infinity)}}
 			m.Weights[1].Name = "first"
-			err := checkpoint.CheckFinite(&m)
+			err := checkpoint.CheckFinite("model", &m)
 			if at < 0 {
 				if err != nil {
 					t.Errorf("%s: %v, want no error", dtype, err)

@@ -20,9 +20,10 @@ var exponents = map[tensor.DType]struct{ all, low uint64 }{
 	tensor.F64:  {0x7ff0_0000_0000_0000, 0x0010_0000_0000_0000},
 }
 
-// CheckFinite returns an error that names the first weight of a bound model, in the order of
-// Walk, which holds NaN or an infinity. It reads the bytes of all weights once, on every core.
-func CheckFinite(model any) error {
+// CheckFinite returns an error that names the first weight of a model bound to the file at path,
+// in the order of Walk, which holds NaN or an infinity. It reads the bytes of all weights once, on
+// every core.
+func CheckFinite(path string, model any) error {
 	var weights []*tensor.Weight
 	Walk(model, func(_ string, w *tensor.Weight) { weights = append(weights, w) })
 	var next atomic.Int64
@@ -42,7 +43,7 @@ func CheckFinite(model any) error {
 	workers.Wait()
 	for i, at := range element {
 		if at > 0 {
-			return errorf("", "weight %q holds NaN or an infinity at element %d of %s: the file is damaged, "+
+			return errorf(path, "weight %q holds NaN or an infinity at element %d of %s: the file is damaged, "+
 				"or was saved by a run that diverged", weights[i].Name, at-1, weights[i].Shape)
 		}
 	}

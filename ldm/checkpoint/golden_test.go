@@ -155,7 +155,7 @@ func readWeights(t *testing.T, name string, c brokenCase) error {
 		if err := checkpoint.Bind(&model, file, key); err != nil {
 			return err
 		}
-		if err := checkpoint.CheckFinite(&model); err != nil && unsound == nil {
+		if err := checkpoint.CheckFinite("model", &model); err != nil && unsound == nil {
 			unsound = err
 			if !strings.Contains(err.Error(), strconv.Quote(key)) {
 				t.Errorf("%v does not name %q", err, key)

@@ -31,8 +31,8 @@ func (p *Pipeline) CheckWeights() error {
 		if err := c.bind(p.folder); err != nil {
 			return err
 		}
-		if err := checkpoint.CheckFinite(c.model); err != nil {
-			return p.fault(c.name, err)
+		if err := checkpoint.CheckFinite(c.file.Path(), c.model); err != nil {
+			return err
 		}
 	}
 	return nil

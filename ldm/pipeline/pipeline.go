@@ -185,8 +185,8 @@ func (p *Pipeline) compile(c *component, build func(*tensor.Graph)) (tensor.Prog
 	if err := c.bind(p.folder); err != nil {
 		return nil, err
 	}
-	if err := checkpoint.CheckFinite(c.model); err != nil {
-		return nil, p.fault(c.name, err)
+	if err := checkpoint.CheckFinite(c.file.Path(), c.model); err != nil {
+		return nil, err
 	}
 	g := tensor.NewGraph()
 	build(g)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"image"
 	"math"
-	"strings"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -87,19 +87,12 @@ func mistake(format string, args ...any) error {
 
 // check reports the first mistake in r for this model, and makes the sampler it asks for.
 func (p *Pipeline) check(r *Request) (*sampler.Sampler, error) {
-	for name, text := range map[string]string{"prompt": r.Prompt, "negative prompt": r.NegativePrompt} {
-		if len(text) > maxPromptBytes {
-			return nil, mistake("the %s has %d bytes, want at most %d", name, len(text), maxPromptBytes)
-		}
-		if !utf8.ValidString(text) {
-			valid := strings.ToValidUTF8(text, "\x00")
-			return nil, mistake("the %s is not valid UTF-8 at byte %d", name, strings.IndexByte(valid, 0))
-		}
-	}
-	factor := p.Factor()
-	for name, side := range map[string]int{"width": r.Width, "height": r.Height} {
-		if side < factor || side > maxSide || side%factor != 0 {
-			return nil, mistake("%s %d, want a multiple of %d from %d to %d", name, side, factor, factor, maxSide)
+	for _, err := range []error{
+		checkPrompt("prompt", r.Prompt), checkPrompt("negative prompt", r.NegativePrompt),
+		p.checkSide("width", r.Width), p.checkSide("height", r.Height),
+	} {
+		if err != nil {
+			return nil, err
 		}
 	}
 	if math.IsNaN(r.GuidanceScale) || math.Abs(r.GuidanceScale) > 1000 {
@@ -111,11 +104,11 @@ func (p *Pipeline) check(r *Request) (*sampler.Sampler, error) {
 	if r.BatchSize < 1 || r.BatchSize > 64 {
 		return nil, mistake("batch size %d, want 1 to 64", r.BatchSize)
 	}
-	if _, err := rng.New(r.RNG, 0); err != nil {
+	if _, err := rng.New(r.RNG, slices.Max(r.Seeds)); err != nil {
 		return nil, &RequestError{err}
 	}
 	if r.Noise != nil {
-		want := tensor.Shape{len(r.Seeds), p.vae.config.LatentChannels, r.Height / factor, r.Width / factor}
+		want := tensor.Shape{len(r.Seeds), p.vae.config.LatentChannels, r.Height / p.Factor(), r.Width / p.Factor()}
 		if !r.Noise.Shape.Equal(want) {
 			return nil, mistake("noise of shape %s, want %s", r.Noise.Shape, want)
 		}
@@ -125,4 +118,26 @@ func (p *Pipeline) check(r *Request) (*sampler.Sampler, error) {
 		return nil, &RequestError{err}
 	}
 	return s, nil
+}
+
+func checkPrompt(name, text string) error {
+	if len(text) > maxPromptBytes {
+		return mistake("the %s has %d bytes, want at most %d", name, len(text), maxPromptBytes)
+	}
+	for at, r := range text {
+		if r != utf8.RuneError {
+			continue
+		}
+		if _, size := utf8.DecodeRuneInString(text[at:]); size == 1 {
+			return mistake("the %s is not valid UTF-8 at byte %d", name, at)
+		}
+	}
+	return nil
+}
+
+func (p *Pipeline) checkSide(name string, side int) error {
+	if factor := p.Factor(); side < factor || side > maxSide || side%factor != 0 {
+		return mistake("%s %d, want a multiple of %d from %d to %d", name, side, factor, factor, maxSide)
+	}
+	return nil
 }
