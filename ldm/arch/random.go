@@ -23,11 +23,15 @@ import (
 // Weights are stored as dtype, F16 or F32; the same seed gives the same folder. A folder that is
 // not finished, for the end of ctx or an error, is removed. progress, which may be nil, is told
 // how many bytes of weights are written, and of how many.
-func WriteRandom(ctx context.Context, name, dir string, seed uint64, dtype tensor.DType, progress func(done, total int64)) (err error) {
+func WriteRandom(ctx context.Context, name, dir string, seed uint64, dtype tensor.DType, progress func(done, total int64)) error {
 	a, err := find(name)
 	if err != nil {
 		return err
 	}
+	return a.write(ctx, dir, seed, dtype, progress)
+}
+
+func (a *architecture) write(ctx context.Context, dir string, seed uint64, dtype tensor.DType, progress func(done, total int64)) error {
 	if _, err := os.Lstat(dir); err == nil {
 		return fmt.Errorf("arch: %q exists already", dir)
 	}
