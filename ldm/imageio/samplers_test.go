@@ -20,7 +20,7 @@ func TestSamplerNames(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"", "_karras", "DDIM", "ddim_", "dpmpp_3m", "ddim_karras_beta"} {
+	for _, name := range []string{"", "_karras", "DDIM", "ddim_", "dpmpp_9m", "ddim_karras_beta"} {
 		if label, ok := SamplerLabel(name); ok {
 			t.Errorf("sampler %q has label %q, want none", name, label)
 		}
