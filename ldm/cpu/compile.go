@@ -22,6 +22,9 @@ func (b *Backend) Compile(g *tensor.Graph) (tensor.Program, error) {
 	if err := g.Err(); err != nil {
 		return nil, err
 	}
+	if b.closed {
+		return nil, errBackendClosed
+	}
 	c := &compiler{
 		Program: &Program{backend: b, graph: g.Fused(), inputs: map[string]*input{}, results: map[string]tensor.Array{}},
 		packs:   map[*tensor.Tensor]*packed{},

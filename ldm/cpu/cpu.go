@@ -23,6 +23,7 @@ import (
 // Backend computes on a fixed number of cores. It serves one goroutine at a time.
 type Backend struct {
 	pool   *pool
+	closed bool
 	active atomic.Int64 // bytes
 	peak   atomic.Int64
 }
@@ -42,8 +43,9 @@ func (b *Backend) Name() string { return "cpu" }
 // the workers' scratch memory, and the most that they ever held.
 func (b *Backend) Memory() (active, peak int64) { return b.active.Load(), b.peak.Load() }
 
-// Close stops the workers. It may be called again; open programs then run on one core.
+// Close stops the workers; open programs then fail to run. It may be called again.
 func (b *Backend) Close() error {
+	b.closed = true
 	b.pool.close()
 	for _, w := range b.pool.workers {
 		b.release(w.scratch)
@@ -89,4 +91,7 @@ func (b *Backend) reserve(n int) error {
 	return nil
 }
 
-var errClosed = errors.New("cpu: the program is closed")
+var (
+	errClosed        = errors.New("cpu: the program is closed")
+	errBackendClosed = errors.New("cpu: the backend is closed")
+)

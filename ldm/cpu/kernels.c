@@ -13,6 +13,7 @@ static const struct kernels *kernels = &cpu_kernels_base;
 
 int cpu_use(int lanes)
 {
+	(void)lanes;
 #if defined(__x86_64__)
 	__builtin_cpu_init();
 	if (lanes >= 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -29,6 +30,6 @@ int cpu_use(int lanes)
 	return 4;
 }
 
-#define FORWARD(name, parameters, arguments)                                                     \
+#define KERNEL(name, parameters, arguments)                                                       \
 	void cpu_##name parameters { kernels->name arguments; }
-KERNELS(FORWARD)
+#include "kernel_list.h"

@@ -153,12 +153,12 @@ func attend(scores matrix, scale float32, most, sum []float32, out matrix, rows,
 			continue
 		}
 		if m := peak(row[:n], scale); m > most[r] {
-			factor := float32(math.Exp(float64(most[r] - m)))
-			most[r] = m
 			if sum[r] > 0 {
+				factor := float32(math.Exp(float64(most[r] - m)))
+				sum[r] *= factor
 				multiply(out.data[r*out.stride:][:d], factor)
 			}
-			sum[r] *= factor
+			most[r] = m
 		}
 		sum[r] += exponentials(row[:n], row[:n], scale, most[r])
 	}

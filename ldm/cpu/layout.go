@@ -49,7 +49,7 @@ func permute(dst, x *value, t *tensor.Tensor) []*step {
 	})
 }
 
-// around is the number of elements inside and below, and of repetitions above, an axis.
+// around divides a shape at an axis: elements along it and below lie together, outer times.
 func around(s tensor.Shape, axis int) (outer, run int) {
 	return s[:axis].Elements(), s[axis:].Elements()
 }

@@ -1,8 +1,8 @@
 // Normalisations over channels, rows and tiles of scores.
 
 // deviations adds x - shift and its square to first and second, [c], for every row.
-static void deviations(float *first, float *second, const float *x, const float *shift, int64_t rows,
-	int64_t c)
+static void deviations(float *first, float *second, const float *x, const float *shift,
+	int64_t rows, int64_t c)
 {
 	for (int64_t r = 0; r < rows; r++, x += c) {
 		int64_t i = 0;
@@ -69,8 +69,8 @@ static void group_apply(float *dst, const float *x, const float *shift, const fl
 	}
 }
 
-static void layer_norm(float *dst, const float *x, const float *weight, const float *bias, float eps,
-	int64_t rows, int64_t c)
+static void layer_norm(float *dst, const float *x, const float *weight, const float *bias,
+	float eps, int64_t rows, int64_t c)
 {
 	int64_t whole = c / LANES * LANES;
 	for (int64_t r = 0; r < rows; r++, x += c, dst += c) {
@@ -155,17 +155,20 @@ static void attend(float *scores, int64_t ld, float scale, float *most, float *t
 {
 	for (int64_t r = 0; r < rows; r++, scores += ld, out += ldo) {
 		int64_t n = visible + r < keys ? visible + r : keys;
-		if (n < keys)
-			memset(scores + (n > 0 ? n : 0), 0, 4 * (keys - (n > 0 ? n : 0)));
-		if (n <= 0)
+		if (n < 0)
+			n = 0;
+		memset(scores + n, 0, 4 * (keys - n));
+		if (n == 0)
 			continue;
 		float m = peak(scores, scale, n);
 		if (m > most[r]) {
-			float factor = exponential(splat(most[r] - m))[0];
+			if (total[r] > 0) {
+				float factor = exponential(splat(most[r] - m))[0];
+				total[r] *= factor;
+				for (int64_t i = 0; i < d; i++)
+					out[i] *= factor;
+			}
 			most[r] = m;
-			for (int64_t i = 0; total[r] > 0 && i < d; i++)
-				out[i] *= factor;
-			total[r] *= factor;
 		}
 		total[r] += exponentials(scores, scores, scale, most[r], n);
 	}

@@ -22,7 +22,8 @@ INLINE void tile(const int rows, const int vectors, float *c, int64_t ldc, const
 	const float *b, const float *start, int64_t depth)
 {
 	vf acc[TILE_ROWS][TILE_VECTORS];
-	UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = (vf){0};
+	UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++)
+		acc[i][j] = (vf){0};
 	for (int64_t p = 0; p < depth; p++) {
 		vf row[TILE_VECTORS];
 		UNROLL for (int j = 0; j < vectors; j++) row[j] = load(b + p * PANEL + j * LANES);
@@ -38,9 +39,9 @@ INLINE void tile_rows(int64_t rows, const int vectors, float *c, int64_t ldc, co
 	const float *b, const float *start, int64_t depth)
 {
 	switch (rows) {
-#define ROWS(n)                                                                                  \
-	case n:                                                                                      \
-		tile(n, vectors, c, ldc, a, b, start, depth);                                            \
+#define ROWS(n)                                                                                   \
+	case n:                                                                                       \
+		tile(n, vectors, c, ldc, a, b, start, depth);                                             \
 		break;
 		ROWS(1) ROWS(2) ROWS(3) ROWS(4)
 #if TILE_ROWS > 4
@@ -109,7 +110,8 @@ static void copy_patches(float *dst, const float *x, const struct window *win, i
 			} else {
 				if (lo > start)
 					memset(dst + done, 0, 4 * (lo - start));
-				memcpy(dst + done + (lo - start), x + (image * win->h + y) * line + lo, 4 * (hi - lo));
+				memcpy(dst + done + (lo - start), x + (image * win->h + y) * line + lo,
+					4 * (hi - lo));
 				if (stop > hi)
 					memset(dst + done + (hi - start), 0, 4 * (stop - hi));
 			}
@@ -170,7 +172,8 @@ struct operands {
 	int transposed, accumulate;
 };
 
-INLINE void multiply(float *c, int64_t ldc, const struct operands *o, int64_t m, int64_t n, int64_t k)
+INLINE void multiply(float *c, int64_t ldc, const struct operands *o, int64_t m, int64_t n,
+	int64_t k)
 {
 	static const float zeros[PANEL];
 	float a[TILE_ROWS * TILE_STRIDE];

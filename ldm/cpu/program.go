@@ -53,8 +53,11 @@ type output struct {
 // map and its arrays are the same at each Run. Between nodes it stops when ctx is done, and
 // returns ctx's error.
 func (p *Program) Run(ctx context.Context, in map[string]tensor.Array) (map[string]tensor.Array, error) {
-	if p.closed {
+	switch {
+	case p.closed:
 		return nil, errClosed
+	case p.backend.closed:
+		return nil, errBackendClosed
 	}
 	if err := p.graph.CheckInputs(in, p.isBound); err != nil {
 		return nil, err

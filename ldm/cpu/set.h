@@ -26,8 +26,10 @@ PRAGMA(GCC target(TARGET))
 #include "product.h"
 #endif
 
-#define ENTRY(name, parameters, arguments) .name = name,
-const struct kernels SET = {KERNELS(ENTRY)};
+#define KERNEL(name, parameters, arguments) .name = name,
+const struct kernels SET = {
+#include "kernel_list.h"
+};
 
 #if defined(TARGET) && defined(__clang__)
 #pragma clang attribute pop

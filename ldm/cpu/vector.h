@@ -24,20 +24,25 @@ static inline vf select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~ma
 
 static inline vf maximum(vf a, vf b) { return select(a > b, a, b); }
 
+// sum adds lanes pairwise.
 static inline float sum(vf x)
 {
-	float total = 0;
-	for (int i = 0; i < LANES; i++)
-		total += x[i];
-	return total;
+	float lanes[LANES];
+	memcpy(lanes, &x, sizeof lanes);
+	for (int width = LANES / 2; width > 0; width /= 2)
+		for (int i = 0; i < width; i++)
+			lanes[i] += lanes[i + width];
+	return lanes[0];
 }
 
 static inline float largest(vf x)
 {
-	float most = x[0];
-	for (int i = 1; i < LANES; i++)
-		most = x[i] > most ? x[i] : most;
-	return most;
+	float lanes[LANES];
+	memcpy(lanes, &x, sizeof lanes);
+	for (int width = LANES / 2; width > 0; width /= 2)
+		for (int i = 0; i < width; i++)
+			lanes[i] = lanes[i + width] > lanes[i] ? lanes[i + width] : lanes[i];
+	return lanes[0];
 }
 
 // exponential is e^x within 2 units in the last place; below e^-86.6 = 2^-125 it is zero.
