@@ -33,7 +33,10 @@ const minPSNR = 60
 // TestGoldenEmoji makes the reference pictures of the embedded model with the program as it is
 // built for users.
 func TestGoldenEmoji(t *testing.T) {
-	var cases struct{ Runs []goldenRun }
+	var cases struct {
+		Runs   []goldenRun
+		Errors map[string]goldentest.Error `json:"fp32_vs_float64"`
+	}
 	f := goldentest.Open(t, "emoji", &cases)
 	program := filepath.Join(t.TempDir(), "ldm-mac")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
@@ -42,7 +45,12 @@ func TestGoldenEmoji(t *testing.T) {
 	for _, run := range cases.Runs {
 		t.Run(run.Name, func(t *testing.T) {
 			checkTokens(t, f, program, run)
-			checkPicture(t, f, program, run)
+			tensors := checkPicture(t, f, program, run)
+			for theirs, ours := range map[string]string{"text": "text", "latents": "latents", "decoded": "image"} {
+				name := run.Name + "/" + theirs
+				want, _ := f.Floats(name)
+				goldentest.Compare(t, name, floats(t, tensors, ours), want, goldentest.Bound(cases.Errors[name].Max))
+			}
 		})
 	}
 	f.Count(len(cases.Runs))
@@ -62,15 +70,17 @@ func checkTokens(t *testing.T, f *goldentest.Folder, program string, run goldenR
 	}
 }
 
-func checkPicture(t *testing.T, f *goldentest.Folder, program string, run goldenRun) {
+// checkPicture makes the picture of a run from its recorded noise, and returns the file of its
+// tensors.
+func checkPicture(t *testing.T, f *goldentest.Folder, program string, run goldenRun) (tensors string) {
 	dir := t.TempDir()
 	noise := filepath.Join(dir, "noise.safetensors")
 	writeNoise(t, noise, f.Weight(run.Name+"/x_T"))
-	picture := filepath.Join(dir, "picture.png")
+	picture, tensors := filepath.Join(dir, "picture.png"), filepath.Join(dir, "tensors.safetensors")
 	float := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	out, err := exec.Command(program, "run", "--prompt", run.Prompt, "--steps", strconv.Itoa(run.Steps),
 		"--guidance-scale", float(run.GuidanceScale), "--eta", float(run.Eta), "--sampler", run.Sampler,
-		"--seed", strconv.FormatUint(run.Seed, 10), "--latents", noise, "--output", picture).CombinedOutput()
+		"--seed", strconv.FormatUint(run.Seed, 10), "--latents", noise, "--output", picture, "--save-latents", tensors).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -89,6 +99,26 @@ func checkPicture(t *testing.T, f *goldentest.Folder, program string, run golden
 	if t.Logf("%q: %.1f dB", run.Prompt, psnr); psnr < minPSNR {
 		t.Errorf("PSNR %.1f dB, want at least %d", psnr, minPSNR)
 	}
+	return tensors
+}
+
+// floats reads a tensor of a file of --save-latents.
+func floats(t *testing.T, path, name string) []float32 {
+	t.Helper()
+	file, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w, ok := file.Weight(name)
+	if !ok {
+		t.Fatalf("%s has no tensor %q", path, name)
+	}
+	values, err := w.Floats(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
 }
 
 // writeNoise makes a file for --latents.
