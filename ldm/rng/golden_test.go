@@ -75,7 +75,7 @@ func TestGoldenNoise(t *testing.T) {
 
 // parseSeeds reads "seed7" and "seeds7_8".
 func parseSeeds(t *testing.T, s string) (seeds []uint64) {
-	for _, field := range strings.Split(strings.TrimLeft(s, "seds"), "_") {
+	for _, field := range strings.Split(strings.TrimPrefix(strings.TrimPrefix(s, "seeds"), "seed"), "_") {
 		seed, err := strconv.ParseUint(field, 10, 64)
 		if err != nil {
 			t.Fatal(err)

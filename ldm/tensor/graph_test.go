@@ -244,7 +244,7 @@ func TestNames(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("names\n%q, want\n%q", got, want)
 	}
-	if g.Param(w) != g.Param(w) {
+	if leaf := g.Param(w); g.Param(w) != leaf {
 		t.Error("one weight has two leaves")
 	}
 }
