@@ -16,74 +16,83 @@ func Run(t *testing.T, backend tensor.Backend) { RunStored(t, backend, tensor.F3
 
 // RunStored is Run for graphs whose activations are stored as dtype: F32, F16 or BF16.
 func RunStored(t *testing.T, backend tensor.Backend, dtype tensor.DType) {
-	for _, c := range checks() {
-		t.Run(c.name, func(t *testing.T) {
-			if err := c.run(backend, dtype); err != nil {
+	for _, c := range Checks() {
+		t.Run(c.Name, func(t *testing.T) {
+			if _, err := c.Run(backend, dtype); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-// check is one property of a backend; run returns an error when it does not hold.
-type check struct {
-	name string
-	run  func(backend tensor.Backend, dtype tensor.DType) error
+// Check is one property of a backend, for programs that test a device without package testing.
+type Check struct {
+	Name string // "conv2d/3x3_stride2", "program/bind"
+	// Run returns an error when the property does not hold for graphs stored as dtype. used is the
+	// part of the tolerance that the largest error takes; 0 where nothing is measured.
+	Run func(backend tensor.Backend, dtype tensor.DType) (used float64, err error)
 }
 
-func checks() []check {
-	var all []check
+// Checks are all that Run runs.
+func Checks() []Check {
+	var all []Check
 	for _, c := range cases() {
-		all = append(all, check{c.name, c.check})
+		all = append(all, Check{c.name, c.check})
 	}
-	return append(all,
-		check{"program/batch", checkBatch},
-		check{"program/inputs", checkInputs},
-		check{"program/mistake", checkMistake},
-		check{"program/canceled", checkCanceled},
-		check{"program/bind", checkBind},
-		check{"program/bind_errors", checkBindErrors},
-		check{"program/two_at_once", checkTwo},
-	)
+	for _, c := range []struct {
+		name string
+		run  func(tensor.Backend, tensor.DType) error
+	}{
+		{"program/batch", checkBatch},
+		{"program/inputs", checkInputs},
+		{"program/mistake", checkMistake},
+		{"program/canceled", checkCanceled},
+		{"program/bind", checkBind},
+		{"program/bind_errors", checkBindErrors},
+		{"program/two_at_once", checkTwo},
+	} {
+		all = append(all, Check{c.name, func(b tensor.Backend, d tensor.DType) (float64, error) { return 0, c.run(b, d) }})
+	}
+	return all
 }
 
 // check compares every output of the case with the definition, and computes it three times: a
 // program whose memory plan or inputs are wrong often gives something else the second time.
-func (c testCase) check(backend tensor.Backend, dtype tensor.DType) error {
+func (c testCase) check(backend tensor.Backend, dtype tensor.DType) (used float64, err error) {
 	g, in := c.graph(dtype)
 	want, err := Evaluate(g, in)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	program, err := backend.Compile(g)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer program.Close()
 	first, err := run(program, in)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := compareOutputs(g, first, want, c.gain); err != nil {
-		return err
+	if used, err = compareOutputs(g, first, want, c.gain); err != nil {
+		return used, err
 	}
 	zeros := map[string]tensor.Array{}
 	for name, a := range in {
 		zeros[name] = tensor.NewArray(a.Shape...)
 	}
 	if _, err := run(program, zeros); err != nil {
-		return err
+		return 0, err
 	}
 	again, err := run(program, in)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, o := range g.Outputs() {
 		if !slices.Equal(first[o.Name].Data, again[o.Name].Data) {
-			return fmt.Errorf("output %q differs when the same inputs are given again", o.Name)
+			return used, fmt.Errorf("output %q differs when the same inputs are given again", o.Name)
 		}
 	}
-	return nil
+	return used, nil
 }
 
 // run returns copies of the outputs, and checks that the inputs were left alone.
@@ -108,8 +117,9 @@ func run(program tensor.Program, in map[string]tensor.Array) (map[string]tensor.
 	return results, nil
 }
 
-// compareOutputs compares all outputs of g that come back to the host.
-func compareOutputs(g *tensor.Graph, got map[string]tensor.Array, want map[string][]float64, gain float64) error {
+// compareOutputs compares all outputs of g that come back to the host. used is the part of the
+// tolerance that the worst takes.
+func compareOutputs(g *tensor.Graph, got map[string]tensor.Array, want map[string][]float64, gain float64) (used float64, err error) {
 	bound := tolerance(g, gain)
 	for _, o := range g.Outputs() {
 		if o.Resident {
@@ -117,16 +127,18 @@ func compareOutputs(g *tensor.Graph, got map[string]tensor.Array, want map[strin
 		}
 		a, ok := got[o.Name]
 		if !ok {
-			return fmt.Errorf("output %q is missing", o.Name)
+			return used, fmt.Errorf("output %q is missing", o.Name)
 		}
 		if !a.Shape.Equal(o.Value.Shape) {
-			return fmt.Errorf("output %q has shape %s, want %s", o.Name, a.Shape, o.Value.Shape)
+			return used, fmt.Errorf("output %q has shape %s, want %s", o.Name, a.Shape, o.Value.Shape)
 		}
-		if err := compare(a.Data, want[o.Name], bound); err != nil {
-			return fmt.Errorf("output %q: %w", o.Name, err)
+		part, err := compare(a.Data, want[o.Name], bound)
+		used = max(used, part)
+		if err != nil {
+			return used, fmt.Errorf("output %q: %w", o.Name, err)
 		}
 	}
-	return nil
+	return used, nil
 }
 
 // compileAndRun compiles and runs g once.
@@ -171,7 +183,7 @@ func checkBatch(backend tensor.Backend, dtype tensor.DType) error {
 		}
 		n := len(out["y"].Data)
 		image := together["y"].Data[i*n : (i+1)*n]
-		if err := compare(image, widen(out["y"].Data), 2*tolerance(single, 1)); err != nil {
+		if _, err := compare(image, widen(out["y"].Data), 2*tolerance(single, 1)); err != nil {
 			return fmt.Errorf("image %d of a batch: %w", i, err)
 		}
 	}

@@ -98,7 +98,7 @@ func TestCompare(t *testing.T) {
 		{"not zero", []float32{0, 1}, []float64{0, 0}, 1e-3, false},
 	}
 	for _, test := range tests {
-		if err := compare(test.got, test.want, test.tolerance); (err == nil) != test.ok {
+		if _, err := compare(test.got, test.want, test.tolerance); (err == nil) != test.ok {
 			t.Errorf("%s: %v, want success %t", test.name, err, test.ok)
 		}
 	}

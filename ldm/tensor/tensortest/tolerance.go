@@ -72,17 +72,21 @@ func arithmetic(t *tensor.Tensor) float64 {
 // errors 4 is passed once in 16,000, and few cases have as many values.
 const outlier = 4
 
-// compare returns an error when got is not want within tolerance.
-func compare(got []float32, want []float64, tolerance float64) error {
+// compare returns an error when got is not want within tolerance, and the part of the tolerance
+// that the errors take.
+func compare(got []float32, want []float64, tolerance float64) (used float64, err error) {
 	if len(got) != len(want) {
-		return fmt.Errorf("%d values, want %d", len(got), len(want))
+		return 0, fmt.Errorf("%d values, want %d", len(got), len(want))
 	}
 	nmse, largest := errorsOf(got, want)
+	if nmse > 0 {
+		used = math.Max(math.Sqrt(nmse), largest/outlier) / tolerance
+	}
 	if !(nmse <= tolerance*tolerance) || !(largest <= outlier*tolerance) {
-		return fmt.Errorf("normalised mean square error %.3g, want at most %.3g; relative maximum error %.3g, want at most %.3g",
+		return used, fmt.Errorf("normalised mean square error %.3g, want at most %.3g; relative maximum error %.3g, want at most %.3g",
 			nmse, tolerance*tolerance, largest, outlier*tolerance)
 	}
-	return nil
+	return used, nil
 }
 
 // errorsOf returns Σ(a-b)²/Σb² and max|a-b|/max|b|. Where b is all zero the denominators are 1;
