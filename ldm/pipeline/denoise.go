@@ -9,9 +9,11 @@ import (
 
 // denoiser is the U-Net compiled for one size of batch. With guidance it evaluates every latent
 // twice in one batch: first without the prompt, then with it (Ho and Salimans 2022,
-// arXiv:2207.12598, equation 6).
+// arXiv:2207.12598, equation 6). What depends on the condition alone, such as the keys and values
+// of cross-attention, is a program of its own, which runs once for all steps.
 type denoiser struct {
-	program        tensor.Program
+	conditioner    tensor.Program
+	program        tensor.Program // bound to what conditioner keeps
 	config         *unet.Config
 	images         int
 	guided         bool
@@ -45,17 +47,37 @@ func (p *Pipeline) newDenoiser(images, height, width int, guided bool) (*denoise
 		uncond:    make([]float32, height*width*c.OutChannels),
 		output:    make([]float32, height*width*c.OutChannels),
 	}
-	d.in = map[string]tensor.Array{"x": d.x, "sinusoids": d.sinusoids, "cond": d.cond}
-	program, err := p.compile(&p.unet.component, func(g *tensor.Graph) {
+	d.in = map[string]tensor.Array{"x": d.x, "sinusoids": d.sinusoids}
+	g, err := p.graph(&p.unet.component, func(g *tensor.Graph) {
 		x, sinusoids := g.Input("x", d.x.Shape...), g.Input("sinusoids", d.sinusoids.Shape...)
 		g.Output("out", p.unet.model.Forward(x, sinusoids, g.Input("cond", d.cond.Shape...)))
 	})
 	if err != nil {
 		return nil, err
 	}
+	if err := d.compile(p.backend, g); err != nil {
+		d.close()
+		return nil, err
+	}
 	p.unet.release()
-	d.program, p.denoiser = program, d
+	p.denoiser = d
 	return d, nil
+}
+
+func (d *denoiser) compile(backend tensor.Backend, g *tensor.Graph) (err error) {
+	once, rest := g.Hoist("cond")
+	if d.conditioner, err = backend.Compile(once); err != nil {
+		return err
+	}
+	if d.program, err = backend.Compile(rest); err != nil {
+		return err
+	}
+	for _, o := range once.Outputs() {
+		if err := d.program.Bind(o.Name, d.conditioner, o.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // condition sets what latent i is denoised towards and away from, both [l, d], and how strongly.
@@ -67,6 +89,12 @@ func (d *denoiser) condition(i int, prompt, negative []float32, scale float64) {
 		i += d.images
 	}
 	copy(d.cond.Data[i*size:], prompt)
+}
+
+// prepare computes what all evaluations share, after the last change of a condition.
+func (d *denoiser) prepare(ctx context.Context) error {
+	_, err := d.conditioner.Run(ctx, map[string]tensor.Array{"cond": d.cond})
+	return err
 }
 
 // evaluate writes the guided output of the network at timestep t for latents x to out, both
@@ -100,8 +128,13 @@ func (d *denoiser) evaluate(ctx context.Context, x []float32, t float64, out []f
 }
 
 func (d *denoiser) close() {
-	if d != nil {
-		d.program.Close()
+	if d == nil {
+		return
+	}
+	for _, p := range []tensor.Program{d.program, d.conditioner} {
+		if p != nil {
+			p.Close()
+		}
 	}
 }
 

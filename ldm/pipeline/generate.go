@@ -112,6 +112,9 @@ func (r *runState) sample(ctx context.Context, d *denoiser, latents tensor.Array
 		latents.Data[i] *= sigma
 	}
 	r.progress(StageSample, 0)
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
 	model := func(x []float32, t, _ float64, out []float32) error { return d.evaluate(ctx, x, t, out) }
 	onStep := func(i, _ int, t float64, x []float32) error {
 		for _, v := range x {

@@ -300,6 +300,9 @@ func goldenRun(t *testing.T, p *Pipeline, f *goldentest.Folder, c *text2img, run
 		half := len(texts.Data) / 2
 		d.condition(i, texts.Data[:half], texts.Data[half:], run.GuidanceScale)
 	}
+	if err := d.prepare(ctx); err != nil {
+		t.Fatal(err)
+	}
 	start, shape := f.Floats(name + "/x_T")
 	wantEps, _ := f.Floats(name + "/eps")
 	for i, timestep := range run.Timesteps {

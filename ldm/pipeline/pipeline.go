@@ -180,8 +180,8 @@ func (c *component) release() {
 	c.file = nil
 }
 
-// compile makes a program of the component's network, of which build makes the graph.
-func (p *Pipeline) compile(c *component, build func(*tensor.Graph)) (tensor.Program, error) {
+// graph is that which build makes of the component's network, whose weights are open and finite.
+func (p *Pipeline) graph(c *component, build func(*tensor.Graph)) (*tensor.Graph, error) {
 	if err := c.bind(p.folder); err != nil {
 		return nil, err
 	}
@@ -190,6 +190,15 @@ func (p *Pipeline) compile(c *component, build func(*tensor.Graph)) (tensor.Prog
 	}
 	g := tensor.NewGraph()
 	build(g)
+	return g, nil
+}
+
+// compile makes a program of the component's network, of which build makes the graph.
+func (p *Pipeline) compile(c *component, build func(*tensor.Graph)) (tensor.Program, error) {
+	g, err := p.graph(c, build)
+	if err != nil {
+		return nil, err
+	}
 	return p.backend.Compile(g)
 }
 
