@@ -1,0 +1,206 @@
+package metal
+
+import (
+	"fmt"
+
+	"ldm-mac/bridge"
+)
+
+// code is a listing with its memory, kernels and graphs.
+type code struct {
+	*lowering
+	backend *Backend
+	heap    *bridge.Heap
+	uses    []weightKey     // of weights
+	owned   map[*value]bool // inputs with a buffer of their own
+	flag    *bridge.Buffer  // see finite.go
+	places  []bridge.Binding
+}
+
+// load makes all that steps need on the device, so that running them allocates nothing. Inputs that
+// are bound get no buffer.
+func (b *Backend) load(l *lowering, bound func(input string) bool) (*code, error) {
+	c := &code{lowering: l, backend: b, owned: map[*value]bool{}, places: make([]bridge.Binding, 0, 8)}
+	if err := c.load(bound); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *code) load(bound func(input string) bool) error {
+	if err := c.loadMemory(bound); err != nil {
+		return err
+	}
+	for _, s := range c.steps {
+		var err error
+		switch {
+		case s.matMul != nil:
+			s.product, err = c.backend.device.NewMatMul(*s.matMul)
+		case s.conv != nil:
+			s.convolution, err = c.backend.device.NewConv2D(*s.conv)
+		default:
+			s.pipeline, err = c.backend.pipeline(s.launch)
+		}
+		if err != nil {
+			return fmt.Errorf("metal: %s: %w", s.node.Name, failed(err))
+		}
+	}
+	return nil
+}
+
+// loadMemory makes the buffers. Every activation has one that begins at its place in the heap,
+// because MPSGraph takes no offset; values in the same home share it.
+func (c *code) loadMemory(bound func(input string) bool) error {
+	b := c.backend
+	if c.size > 0 {
+		heap, err := b.device.NewHeap(c.size)
+		if err != nil {
+			return failed(err)
+		}
+		b.account(c.size)
+		c.heap = heap
+		for _, v := range c.activations {
+			if v.home == v && v.first >= 0 {
+				if v.buffer, err = heap.NewBuffer(v.offset, v.bytes()); err != nil {
+					return failed(err)
+				}
+			}
+		}
+		for _, v := range c.activations {
+			v.buffer = v.home.buffer
+		}
+	}
+	for key, v := range c.weights {
+		buffer, err := b.weight(key)
+		if err != nil {
+			return err
+		}
+		c.uses = append(c.uses, key)
+		v.buffer = buffer
+	}
+	for name, v := range c.inputs {
+		if !bound(name) {
+			if err := c.own(v); err != nil {
+				return err
+			}
+		}
+	}
+	return c.loadFlag()
+}
+
+// own gives an input a buffer of its own, if it has none.
+func (c *code) own(v *value) error {
+	if c.owned[v] {
+		return nil
+	}
+	buffer, err := c.backend.newBuffer(v.bytes())
+	if err != nil {
+		return err
+	}
+	v.buffer, c.owned[v] = buffer, true
+	return nil
+}
+
+// disown takes it away.
+func (c *code) disown(v *value) {
+	if c.owned[v] {
+		c.backend.closeBuffer(v.buffer)
+		v.buffer = nil
+		delete(c.owned, v)
+	}
+}
+
+// close releases all. A nil code has nothing.
+func (c *code) close() {
+	if c == nil {
+		return
+	}
+	for _, s := range c.steps {
+		if s.product != nil {
+			s.product.Close()
+		}
+		if s.convolution != nil {
+			s.convolution.Close()
+		}
+	}
+	for v := range c.owned {
+		c.disown(v)
+	}
+	for _, key := range c.uses {
+		c.backend.releaseWeight(key)
+	}
+	if c.flag != nil {
+		c.backend.closeBuffer(c.flag)
+	}
+	if c.heap == nil {
+		return
+	}
+	for _, v := range c.activations {
+		if v.home == v && v.buffer != nil {
+			v.buffer.Close()
+		}
+	}
+	c.heap.Close()
+	c.backend.account(-c.size)
+}
+
+// mostFLOPs is the work of one command buffer: 3 s on the slowest chip, M1, at half of its rate. macOS
+// ends command buffers that take much longer.
+const mostFLOPs = 4e12
+
+// commandBuffers divides the steps, in order, into the work of one command buffer each.
+func (l *listing) commandBuffers() [][]*step {
+	var buffers [][]*step
+	begin, flops := 0, int64(0)
+	for at, s := range l.steps {
+		if flops += s.flops; flops > mostFLOPs && at > begin {
+			buffers = append(buffers, l.steps[begin:at])
+			begin, flops = at, s.flops
+		}
+	}
+	return append(buffers, l.steps[begin:])
+}
+
+// encode appends steps to commands. With watch it checks that the results are finite.
+//
+// No barriers are needed. Commands run in the order in which they were encoded, each after what the
+// ones before it wrote, and touch the heap, whose hazards Metal tracks, as one resource: a step reads
+// what an earlier one wrote (RAW), and writes where an earlier one read (WAR) or wrote (WAW), only
+// when that is done, although different buffers share the memory.
+func (c *code) encode(commands *bridge.Commands, steps []*step, watch bool) error {
+	for _, s := range steps {
+		if err := c.encodeStep(commands, s); err != nil {
+			return err
+		}
+		if v := s.writes(); watch && v.finisher == s {
+			if err := c.check(commands, v, s.node); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *code) encodeStep(commands *bridge.Commands, s *step) error {
+	if s.pipeline != nil {
+		c.places = c.places[:0]
+		for _, o := range s.operands {
+			var place bridge.Binding
+			if o.value != nil {
+				place = bridge.Binding{Buffer: o.buffer, Offset: o.at * o.dtype.Size()}
+			}
+			c.places = append(c.places, place)
+		}
+		return commands.Dispatch(s.pipeline, s.launch.Args, c.places, s.launch.Grid, s.launch.Group, 0)
+	}
+	var bias *bridge.Buffer
+	if v := s.operands[2].value; v != nil {
+		bias = v.buffer
+	}
+	a, b, y := s.operands[0].buffer, s.operands[1].buffer, s.writes().buffer
+	if s.product != nil {
+		return commands.MatMul(s.product, a, b, bias, y)
+	}
+	return commands.Conv2D(s.convolution, a, b, bias, y)
+}
