@@ -67,6 +67,27 @@ func find(name string) (architecture, error) {
 	return architecture{}, fmt.Errorf("arch: %q is unknown, want one of %q", name, Names())
 }
 
+// Networks are the configurations of an architecture's networks.
+type Networks struct {
+	UNet       unet.Config
+	FirstStage firststage.Config
+}
+
+// Find returns the networks of the named architecture: one of Names, or stable-diffusion-1.5, whose
+// text encoder this program does not have.
+func Find(name string) (Networks, error) {
+	a, err := find(name)
+	if name == stableDiffusion {
+		a, err = txt2imgLarge(), nil
+		a.unet.CrossAttentionDim, a.unet.SampleSize = unet.PerLevel{768}, 64
+	}
+	return Networks{a.unet, a.vae}, err
+}
+
+// stableDiffusion has the networks of txt2img-large but for the width of its text encoder (CompVis
+// stable-diffusion, configs/stable-diffusion/v1-inference.yaml).
+const stableDiffusion = "stable-diffusion-1.5"
+
 // scheduler is the noise schedule of the published model.
 const scheduler = `{
   "_class_name": "DDIMScheduler",

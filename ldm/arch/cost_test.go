@@ -30,16 +30,16 @@ func unetGraph(t testing.TB, c *unet.Config, batch, side int) *tensor.Graph {
 // The operations of one evaluation, counted independently for the performance notes of this
 // project: a multiply-add is two.
 func TestCost(t *testing.T) {
-	sd15 := unet.DefaultConfig() // Stable Diffusion 1.5 differs in the width of its text encoder
-	sd15.CrossAttentionDim = unet.PerLevel{768}
-	large := txt2imgLarge().unet
 	for _, c := range []struct {
-		name   string
-		config *unet.Config
-		side   int
-		gflop  float64
-	}{{"txt2img-large", &large, 32, 364.1}, {"Stable Diffusion 1.5", &sd15, 64, 1606.5}} {
-		got := float64(unetGraph(t, c.config, 2, c.side).Cost().FLOPs) / 1e9
+		name  string
+		side  int
+		gflop float64
+	}{{"txt2img-large", 32, 364.1}, {stableDiffusion, 64, 1606.5}} {
+		networks, err := Find(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := float64(unetGraph(t, &networks.UNet, 2, c.side).Cost().FLOPs) / 1e9
 		t.Logf("%s at %dx%d, batch 2: %.1f GFLOP", c.name, c.side, c.side, got)
 		if math.Abs(got/c.gflop-1) > 0.01 {
 			t.Errorf("%s at %dx%d, batch 2: %.1f GFLOP, want %.1f within 1 %%", c.name, c.side, c.side, got, c.gflop)
