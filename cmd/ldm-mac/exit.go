@@ -16,6 +16,7 @@ import (
 	"ldm-mac/ldm/checkpoint"
 	"ldm-mac/ldm/pipeline"
 	"ldm-mac/ldm/tensor"
+	"ldm-mac/metal"
 )
 
 // Exit statuses besides 0. An end by a signal is 128 and its number, as in shells.
@@ -24,6 +25,7 @@ const (
 	exitUsage  = 2 // the command line or the prompt is wrong
 	exitInput  = 3 // a model or another input file is missing, corrupt or unsupported
 	exitMemory = 5
+	exitDevice = 6 // --backend metal where there is no Metal device
 )
 
 // failure is an error whose exit status its kind does not tell.
@@ -80,6 +82,8 @@ func classify(ctx context.Context, err error) (status int, code string) {
 		return exitUsage, "usage"
 	case errors.Is(err, tensor.ErrOutOfMemory):
 		return exitMemory, "out_of_memory"
+	case errors.Is(err, metal.ErrNoDevice), errors.Is(err, metal.ErrUnavailable):
+		return exitDevice, "no_device"
 	case errors.As(err, &model) && errors.Is(err, fs.ErrNotExist):
 		return exitInput, "model_not_found"
 	case errors.As(err, &model):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -147,7 +148,7 @@ func (g *generation) run(c *cli.Context) error {
 	if err := g.out.prepare(written); err != nil {
 		return err
 	}
-	backend, err := openBackend(c)
+	backend, err := openBackend(c, g.recipe.DType, g.report.warn)
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (g *generation) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	g.recipe.Backend = backend.Name()
+	g.recipe.Backend, g.recipe.DType = backend.Name(), strings.ToLower(backend.dtype.String())
 	g.hash = sync.OnceValues(func() (string, error) { return g.model.hash(c.Context) })
 	if g.needsHash() {
 		go g.hash()

@@ -34,6 +34,7 @@ type recipe struct {
 	RNG            string       `json:"rng"`
 	Model          recipeModel  `json:"model"`
 	Backend        string       `json:"backend"`
+	DType          string       `json:"dtype"`           // of stored numbers, f32 or f16
 	Noise          *recipeNoise `json:"noise,omitempty"` // nil where the seed makes the noise
 }
 

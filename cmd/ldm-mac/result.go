@@ -19,7 +19,7 @@ type result struct {
 	Eta            float64          `json:"eta"`
 	RNG            string           `json:"rng"`
 	Backend        string           `json:"backend"`
-	DType          string           `json:"dtype"` // of the arithmetic
+	DType          string           `json:"dtype"` // of stored numbers
 	Latents        string           `json:"latents,omitempty"`
 	Timings        map[string]int64 `json:"timings"` // in milliseconds
 	Warnings       []string         `json:"warnings"`
@@ -54,7 +54,7 @@ func (r *result) fill(g *generation, timings pipeline.Timings) {
 	r.Prompt, r.NegativePrompt = s.Prompt, s.NegativePrompt
 	r.Model = modelResult(s.Model)
 	r.Sampler, r.Steps, r.GuidanceScale, r.Eta, r.RNG = s.Sampler, s.Steps, s.GuidanceScale, s.Eta, s.RNG
-	r.Backend, r.DType = s.Backend, "f32"
+	r.Backend, r.DType = s.Backend, s.DType
 	r.Timings = map[string]int64{
 		"load_ms": timings[pipeline.StageLoad].Milliseconds(), "text_ms": timings[pipeline.StageText].Milliseconds(),
 		"unet_ms": timings[pipeline.StageSample].Milliseconds(), "vae_ms": timings[pipeline.StageDecode].Milliseconds(),

@@ -120,13 +120,9 @@ func (s *settings) readSize() error {
 		if c.IsSet("width") || c.IsSet("height") {
 			return usagef("the size is given twice, by --size and by --width or --height")
 		}
-		text := c.String("size")
-		width, height, _ := strings.Cut(strings.ToLower(text), "x")
-		var err, err2 error
-		r.Width, err = strconv.Atoi(width)
-		r.Height, err2 = strconv.Atoi(height)
-		if err != nil || err2 != nil || r.Width < 1 || r.Height < 1 {
-			return usagef("--size %q, want two numbers of pixels such as 256x256", text)
+		var err error
+		if r.Width, r.Height, err = parseSize(c.String("size")); err != nil {
+			return err
 		}
 	}
 	for name, side := range map[string]*int{"width": &r.Width, "height": &r.Height} {
@@ -209,4 +205,15 @@ func (s *settings) of(p pipeline.Picture) *recipe {
 		r.Noise = &noise
 	}
 	return &r
+}
+
+// parseSize reads WIDTHxHEIGHT in pixels.
+func parseSize(text string) (width, height int, err error) {
+	w, h, _ := strings.Cut(strings.ToLower(text), "x")
+	width, err = strconv.Atoi(w)
+	height, err2 := strconv.Atoi(h)
+	if err != nil || err2 != nil || width < 1 || height < 1 {
+		return 0, 0, usagef("--size %q, want two numbers of pixels such as 256x256", text)
+	}
+	return width, height, nil
 }

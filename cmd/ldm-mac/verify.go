@@ -17,12 +17,18 @@ func verifyCommand() *cli.Command {
 		Name: "verify", Usage: "compare what this machine computes with published numbers",
 		Description: `Prints a line for each check and exits with status 1 if any fails. With --model the model's
 weights are checked too, and the published picture where it is the paper's text-to-image model.
+With --device the GPU is compared with the CPU instead: the whole suite for backends, tiny
+networks and a picture of the built-in model. The JSON of that says all that a report of an error
+needs.
 
 Examples:
   ldm-mac verify
-  ldm-mac verify --json`,
+  ldm-mac verify --json
+  ldm-mac verify --device --help`,
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Category: "Report", Usage: "print one JSON object"},
+			&cli.BoolFlag{Name: "device", Category: "Machine", Usage: "compare the GPU with the CPU"},
+			&cli.IntFlag{Name: "steps", Category: "Machine", Value: 20, Usage: "`N` sampling steps of the picture of --device"},
 			modelFlag(),
 		}, backendFlags()...),
 		Action: verifyAction,
@@ -45,6 +51,7 @@ type verdict struct {
 type verification struct {
 	Version int       `json:"version"`
 	Backend string    `json:"backend"`
+	Device  *device   `json:"device,omitempty"` // of --device
 	Checks  []verdict `json:"checks"`
 	Passed  int       `json:"passed"`
 	Failed  int       `json:"failed"`
@@ -54,7 +61,10 @@ func verifyAction(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	backend, err := openBackend(c)
+	if c.Bool("device") {
+		return verifyDevice(c)
+	}
+	backend, err := openBackend(c, "", warnPlain(c))
 	if err != nil {
 		return err
 	}
@@ -77,6 +87,11 @@ func verifyAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	return v.report(c)
+}
+
+// report prints the results, and is an error if one failed.
+func (v *verification) report(c *cli.Context) (err error) {
 	if c.Bool("json") {
 		err = writeJSON(c.App.Writer, v)
 	} else {
@@ -133,4 +148,9 @@ func (v *verification) print(w io.Writer) error {
 	}
 	fmt.Fprintf(out, "\n%d of %d checks passed on %s\n", v.Passed, len(v.Checks), v.Backend)
 	return out.Flush()
+}
+
+// warnPlain prints warnings for commands without a reporter.
+func warnPlain(c *cli.Context) func(string) {
+	return func(message string) { fmt.Fprintf(c.App.ErrWriter, "ldm-mac: warning: %s\n", message) }
 }

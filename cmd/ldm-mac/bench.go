@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"ldm-mac/ldm/arch"
+	"ldm-mac/ldm/checkpoint"
+	"ldm-mac/ldm/firststage"
+	"ldm-mac/ldm/tensor"
+	"ldm-mac/ldm/unet"
+	"ldm-mac/metal"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name: "bench", Usage: "count what a model does on a GPU, without running it",
+		Description: `With --plan the networks are compiled for Metal, on any machine, and what one evaluation of the
+U-Net and one decoding would do is counted: kernels, operations, bytes, memory, and the time that
+public figures of Apple's chips lead one to expect. MODEL is a folder in the diffusers layout, or
+txt2img-large or stable-diffusion-1.5, which need no weights.
+
+Examples:
+  ldm-mac bench --plan txt2img-large
+  ldm-mac bench --plan stable-diffusion-1.5 --size 512x512 --json`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "plan", Required: true, Usage: "`MODEL` to count"},
+			&cli.StringFlag{Name: "size", Usage: "`WxH` of the pictures in pixels", DefaultText: "the model's"},
+			&cli.IntFlag{Name: "batch-size", Usage: "`N` pictures; guidance doubles the rows", Value: 1},
+			&cli.StringFlag{Name: "dtype", Value: "f16", Usage: "`TYPE` in which metal stores numbers: f16 or f32"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object"},
+		},
+		Action: benchAction,
+	}
+}
+
+// planned is the plan of one network; also the form of it in --json.
+type planned struct {
+	Network string `json:"network"`
+	metal.Plan
+	Predicted map[string]float64 `json:"predicted_ms"` // by chip
+}
+
+func benchAction(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	types := map[string]tensor.DType{"f16": tensor.F16, "f32": tensor.F32}
+	stored, known := types[c.String("dtype")]
+	if !known {
+		return usagef("unknown dtype %q, want f16 or f32", c.String("dtype"))
+	}
+	networks, err := findNetworks(c.String("plan"))
+	if err != nil {
+		return err
+	}
+	factor := networks.FirstStage.Factor()
+	width, height := networks.UNet.SampleSize*factor, networks.UNet.SampleSize*factor
+	if c.IsSet("size") {
+		if width, height, err = parseSize(c.String("size")); err != nil {
+			return err
+		}
+	}
+	if width < factor || height < factor || width%factor != 0 || height%factor != 0 {
+		return usagef("size %dx%d, want multiples of %d", width, height, factor)
+	}
+	batch := c.Int("batch-size")
+	if batch < 1 || batch > 64 {
+		return usagef("--batch-size %d, want 1 to 64", batch)
+	}
+	plans, err := plan(networks, stored, batch, height/factor, width/factor)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printed(writeJSON(c.App.Writer, map[string]any{"version": 1, "width": width, "height": height, "plans": plans}))
+	}
+	return printed(printPlans(c.App.Writer, plans))
+}
+
+// findNetworks is a published architecture, or that of a folder.
+func findNetworks(model string) (arch.Networks, error) {
+	if n, err := arch.Find(model); err == nil {
+		return n, nil
+	}
+	folder, err := checkpoint.OpenFolder(model)
+	if err != nil {
+		return arch.Networks{}, err
+	}
+	n := arch.Networks{UNet: unet.DefaultConfig(), FirstStage: firststage.DefaultConfig()}
+	if err := folder.Config("unet", &n.UNet); err != nil {
+		return n, err
+	}
+	return n, folder.Config("vqvae", &n.FirstStage)
+}
+
+// plan counts the two networks of a step with guidance for pictures whose latents have the given
+// size.
+func plan(n arch.Networks, stored tensor.DType, batch, height, width int) ([]planned, error) {
+	u, err := unet.New(&n.UNet)
+	if err != nil {
+		return nil, &checkpoint.Error{Err: err}
+	}
+	v, err := firststage.New(&n.FirstStage)
+	if err != nil {
+		return nil, &checkpoint.Error{Err: err}
+	}
+	name := func(name string, w *tensor.Weight) { w.Name, w.DType = name, tensor.F16 }
+	checkpoint.Walk(u, name)
+	checkpoint.Walk(v, name)
+
+	g := tensor.NewGraph()
+	x, sinusoids := g.Input("x", 2*batch, height, width, n.UNet.InChannels), g.Input("sinusoids", 2*batch, n.UNet.BlockOutChannels[0])
+	g.Output("out", u.Forward(x, sinusoids, g.Input("cond", 2*batch, 77, n.UNet.CrossAttentionDim[0])))
+	once, step := g.Hoist("cond")
+	decode := tensor.NewGraph()
+	decode.Output("image", v.Decode(decode.Input("z", 1, height, width, n.FirstStage.LatentChannels)))
+
+	var plans []planned
+	for _, network := range []struct {
+		name  string
+		graph *tensor.Graph
+	}{{"once per run", once}, {"U-Net evaluation", step}, {"decoding", decode}} {
+		p, err := metal.PlanOf(network.graph, metal.Options{DType: stored}, metal.ReferenceDevice)
+		if err != nil {
+			return nil, err
+		}
+		times := map[string]float64{}
+		for _, chip := range metal.Chips {
+			times[chip.Name] = float64(chip.Predict(p).Microseconds()) / 1000
+		}
+		plans = append(plans, planned{network.name, p, times})
+	}
+	return plans, nil
+}
+
+// printPlans writes a table.
+func printPlans(w io.Writer, plans []planned) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(name string, value func(p planned) string) {
+		fmt.Fprint(out, name, "\t")
+		for _, p := range plans {
+			fmt.Fprint(out, value(p), "\t")
+		}
+		fmt.Fprintln(out)
+	}
+	count := func(name string, value func(p planned) int) {
+		row(name, func(p planned) string { return fmt.Sprint(value(p)) })
+	}
+	mega := func(name string, value func(p planned) int64) {
+		row(name, func(p planned) string { return fmt.Sprintf("%.1f", float64(value(p))/1e6) })
+	}
+	ratio := func(name string, of, to func(p planned) int64) {
+		row(name, func(p planned) string {
+			if to(p) == 0 {
+				return "-"
+			}
+			return fmt.Sprintf("%.3f", float64(of(p))/float64(to(p)))
+		})
+	}
+	row("", func(p planned) string { return p.Network })
+	count("kernel launches", func(p planned) int { return p.Launches })
+	count("MPSGraph encodings", func(p planned) int { return p.Graphs })
+	count("command buffers", func(p planned) int { return p.CommandBuffers })
+	count("waits", func(p planned) int { return p.Waits })
+	row("GFLOP executed", func(p planned) string { return fmt.Sprintf("%.1f", float64(p.FLOPs)/1e9) })
+	ratio("of those needed", func(p planned) int64 { return p.FLOPs }, func(p planned) int64 { return p.NeededFLOPs })
+	mega("MB moved", func(p planned) int64 { return p.Bytes })
+	ratio("of the least", func(p planned) int64 { return p.Bytes }, func(p planned) int64 { return p.MinBytes })
+	mega("MB of weights", func(p planned) int64 { return p.Weights })
+	mega("MB of activations", func(p planned) int64 { return p.Peak })
+	ratio("of those alive at once", func(p planned) int64 { return p.Peak }, func(p planned) int64 { return p.MinPeak })
+	for _, chip := range metal.Chips {
+		row("ms expected on "+chip.Name, func(p planned) string { return fmt.Sprintf("%.1f", p.Predicted[chip.Name]) })
+	}
+	return out.Flush()
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ldm-mac/ldm/cpu"
+	"ldm-mac/ldm/emoji"
+	"ldm-mac/ldm/tensor"
+	"ldm-mac/ldm/verify"
+	"ldm-mac/metal"
+)
+
+// device is what a report says of the GPU and the system around it.
+type device struct {
+	Name              string `json:"name"`
+	Architecture      string `json:"architecture"`
+	AppleFamily       int    `json:"apple_family"`
+	WorkingSet        int    `json:"working_set_bytes"`
+	MaxBuffer         int    `json:"max_buffer_bytes"`
+	ThreadgroupMemory int    `json:"threadgroup_memory_bytes"`
+	UnifiedMemory     bool   `json:"unified_memory"`
+	DType             string `json:"dtype"`
+	System            string `json:"system"`
+	Platform          string `json:"platform"`
+	Thermal           string `json:"thermal"`
+	LowPower          bool   `json:"low_power"`
+	Program           string `json:"program"`
+}
+
+// verifyDevice compares the GPU with the CPU.
+func verifyDevice(c *cli.Context) error {
+	dtype := tensor.F16
+	switch c.String("dtype") {
+	case "", "f16":
+	case "f32":
+		dtype = tensor.F32
+	default:
+		return usagef("unknown dtype %q, want f16 or f32", c.String("dtype"))
+	}
+	if n := c.Int("steps"); n < 1 || n > 1000 {
+		return usagef("--steps %d, want 1 to 1000", n)
+	}
+	gpu, err := metal.Open(metal.Options{DType: dtype, Archive: archivePath(), Notice: warnPlain(c)})
+	if err != nil {
+		return err
+	}
+	defer gpu.Close()
+	reference := cpu.New(c.Int("threads"))
+	defer reference.Close()
+	v, err := runChecks(c, gpu, verify.DeviceChecks(gpu, reference, dtype, emoji.FS(), c.Int("steps")))
+	if err != nil {
+		return err
+	}
+	info, system := gpu.Info(), metal.ReadSysInfo()
+	v.Device = &device{
+		Name: info.Name, Architecture: info.Architecture, AppleFamily: info.AppleFamily, WorkingSet: info.WorkingSet,
+		MaxBuffer: info.MaxBuffer, ThreadgroupMemory: info.ThreadgroupMemory, UnifiedMemory: info.UnifiedMemory,
+		DType: strings.ToLower(dtype.String()), System: system.System, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Thermal: system.Thermal, LowPower: system.LowPower, Program: "ldm-mac " + version,
+	}
+	return v.report(c)
+}
