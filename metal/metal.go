@@ -24,8 +24,11 @@ type Options struct {
 	// DType is how activations of F32 graphs, and weights, are stored: tensor.F32 or tensor.F16.
 	// Graphs of F16 are stored as such in any case.
 	DType tensor.DType
-	// Tuning replaces DefaultTuning unless it is nil.
+	// Tuning replaces DefaultTuning and TuningFile unless it is nil.
 	Tuning *Tuning
+	// TuningFile is what Tuning.Write wrote for this device, which replaces DefaultTuning; empty for
+	// none. One that ReadTuning does not accept is ignored.
+	TuningFile string
 	// Archive is the file that keeps compiled kernels between runs; empty for none. One that cannot
 	// be read is made anew.
 	Archive string
@@ -68,6 +71,10 @@ func Open(o Options) (*Backend, error) {
 	b.tuning = DefaultTuning(b.info)
 	if o.Tuning != nil {
 		b.tuning = *o.Tuning
+	} else if o.TuningFile != "" {
+		if stored, err := ReadTuning(o.TuningFile, DeviceName(b.info)); err == nil {
+			b.tuning = *stored
+		}
 	}
 	if b.library, err = device.NewLibrary(shaders.Source()); err != nil {
 		b.Close()

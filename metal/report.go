@@ -8,22 +8,22 @@ import (
 // Plan is what one evaluation of a graph does, counted from its steps, beside what it cannot do
 // without. Sizes are in bytes.
 type Plan struct {
-	Launches       int // of kernels, without those of Guard
-	Graphs         int // of MPSGraph
-	Guard          int // launches that check that the outputs are finite
-	CommandBuffers int
-	Waits          int
+	Launches       int `json:"launches"` // of kernels, without those of Guard
+	Graphs         int `json:"graphs"`   // of MPSGraph
+	Guard          int `json:"guard"`    // launches that check that the outputs are finite
+	CommandBuffers int `json:"command_buffers"`
+	Waits          int `json:"waits"`
 
-	FLOPs       int64 // of products, as executed: whole tiles
-	NeededFLOPs int64 // see tensor.Cost
+	FLOPs       int64 `json:"flops"`        // of products, as executed: whole tiles
+	NeededFLOPs int64 `json:"needed_flops"` // see tensor.Cost
 
-	Bytes    int64 // that steps read and write, each operand once
-	MinBytes int64 // see tensor.Cost
+	Bytes    int64 `json:"bytes"`     // that steps read and write, each operand once
+	MinBytes int64 `json:"min_bytes"` // see tensor.Cost
 
-	Weights int64
-	Inputs  int64 // that are not bound
-	Peak    int64 // of the heap of activations
-	MinPeak int64 // the most of them that is alive at once: no placement is smaller
+	Weights int64 `json:"weights"`
+	Inputs  int64 `json:"inputs"`   // that are not bound
+	Peak    int64 `json:"peak"`     // of the heap of activations
+	MinPeak int64 `json:"min_peak"` // the most of them that is alive at once: no placement is smaller
 }
 
 // PlanOf plans g without a device, for one that Info describes: its heap's alignment and its

@@ -7,21 +7,24 @@ import (
 
 // Tuning decides, shape by shape, who computes matrix products and convolutions: MPSGraph or the
 // kernels of shaders/. The first rule that fits decides; where none does, MPSGraph computes. It is
-// a table of numbers so that a measurement on a chip can replace it.
+// a table of numbers so that Tune can replace it by what it measures on a chip.
 type Tuning struct {
-	Products     []Rule // of Linear, MatMul, and Conv2D with a kernel of 1×1
-	Convolutions []Rule // of the other Conv2D
+	Products     []Rule `json:"products"`     // of Linear, MatMul, and Conv2D with a kernel of 1×1
+	Convolutions []Rule `json:"convolutions"` // of the other Conv2D
 	// SmallTile is the number of threadgroups below which a product is cut into Tile32 instead of
 	// Tile64, so that all of the chip's cores have work.
-	SmallTile int
+	SmallTile int `json:"small_tile"`
 }
 
 // Rule is for products of so many rows, columns and terms in each sum. For a convolution these are
 // the pixels of the result, its channels, and the elements of the data below a kernel.
 type Rule struct {
-	MaxRows, MaxColumns, MaxTerms int  // the largest it is for; 0 for any
-	Residual                      bool // only for products to which something is added
-	Kernel                        bool // by the kernel of shaders/, else by MPSGraph
+	// The largest it is for; 0 for any.
+	MaxRows    int  `json:"max_rows"`
+	MaxColumns int  `json:"max_columns"`
+	MaxTerms   int  `json:"max_terms"`
+	Residual   bool `json:"residual"` // only for products to which something is added
+	Kernel     bool `json:"kernel"`   // by the kernel of shaders/, else by MPSGraph
 }
 
 // DefaultTuning is what is publicly known about Apple's chips; nothing in it was measured by this
