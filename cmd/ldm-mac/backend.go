@@ -17,7 +17,7 @@ import (
 func backendFlags() []cli.Flag {
 	const group = "Machine"
 	return []cli.Flag{
-		&cli.StringFlag{Name: "backend", Usage: "`NAME` what computes: metal, cpu, or auto for metal where there is a device", Value: "auto", Category: group},
+		&cli.StringFlag{Name: "backend", Usage: "`NAME` what computes: metal, cpu, or auto for metal where there is a device", Value: "auto", EnvVars: []string{"LDM_MAC_BACKEND"}, Category: group},
 		&cli.StringFlag{Name: "dtype", Usage: "`TYPE` in which metal stores numbers, f16 or f32; the cpu has f32 only", DefaultText: "f16 on metal", Category: group},
 		&cli.IntFlag{Name: "threads", Usage: "`N` processor cores that the cpu backend uses", DefaultText: "all", Category: group},
 	}
@@ -52,12 +52,12 @@ func openBackend(c *cli.Context, recorded string, warn func(string)) (machine, e
 	name := c.String("backend")
 	switch name {
 	case "auto", "metal":
-		b, err := metal.Open(metal.Options{DType: stored, Archive: archivePath(), Notice: warn})
+		b, err := metal.Open(metal.Options{DType: stored, Archive: archivePath(), TuningFile: tuningPath(), Notice: warn})
 		if err == nil {
 			return machine{b, stored}, nil
 		}
 		if name == "metal" {
-			return machine{}, err
+			return machine{}, fmt.Errorf("%w; --backend cpu computes without a GPU", err)
 		}
 		if !errors.Is(err, metal.ErrUnavailable) {
 			warn(fmt.Sprintf("%v; the cpu computes instead", err))
@@ -76,7 +76,13 @@ func openBackend(c *cli.Context, recorded string, warn func(string)) (machine, e
 }
 
 // archivePath is where compiled kernels are kept between runs; empty for nowhere.
-func archivePath() string {
+func archivePath() string { return cachePath("kernels.metalarchive") }
+
+// tuningPath is where what verify --tune found is kept; empty for nowhere.
+func tuningPath() string { return cachePath("tuning.json") }
+
+// cachePath is a file in the program's folder of caches, which it makes; empty where that cannot be.
+func cachePath(name string) string {
 	caches, err := os.UserCacheDir()
 	if err != nil {
 		return ""
@@ -85,5 +91,5 @@ func archivePath() string {
 	if os.MkdirAll(folder, 0o755) != nil {
 		return ""
 	}
-	return filepath.Join(folder, "kernels.metalarchive")
+	return filepath.Join(folder, name)
 }

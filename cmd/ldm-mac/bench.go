@@ -27,7 +27,7 @@ Examples:
   ldm-mac bench --plan txt2img-large
   ldm-mac bench --plan stable-diffusion-1.5 --size 512x512 --json`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "plan", Required: true, Usage: "`MODEL` to count"},
+			&cli.StringFlag{Name: "plan", Usage: "`MODEL` to count"},
 			&cli.StringFlag{Name: "size", Usage: "`WxH` of the pictures in pixels", DefaultText: "the model's"},
 			&cli.IntFlag{Name: "batch-size", Usage: "`N` pictures; guidance doubles the rows", Value: 1},
 			&cli.StringFlag{Name: "dtype", Value: "f16", Usage: "`TYPE` in which metal stores numbers: f16 or f32"},
@@ -47,6 +47,9 @@ type planned struct {
 func benchAction(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
+	}
+	if c.String("plan") == "" {
+		return usagef("bench needs --plan MODEL; see %s --help", c.Command.HelpName)
 	}
 	types := map[string]tensor.DType{"f16": tensor.F16, "f32": tensor.F32}
 	stored, known := types[c.String("dtype")]

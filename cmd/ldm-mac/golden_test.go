@@ -78,7 +78,7 @@ func checkPicture(t *testing.T, f *goldentest.Folder, program string, run golden
 	writeNoise(t, noise, f.Weight(run.Name+"/x_T"))
 	picture, tensors := filepath.Join(dir, "picture.png"), filepath.Join(dir, "tensors.safetensors")
 	float := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	out, err := exec.Command(program, "run", "--prompt", run.Prompt, "--steps", strconv.Itoa(run.Steps),
+	out, err := exec.Command(program, "run", "--backend", "cpu", "--prompt", run.Prompt, "--steps", strconv.Itoa(run.Steps),
 		"--guidance-scale", float(run.GuidanceScale), "--eta", float(run.Eta), "--sampler", run.Sampler,
 		"--seed", strconv.FormatUint(run.Seed, 10), "--latents", noise, "--output", picture, "--save-latents", tensors).CombinedOutput()
 	if err != nil {

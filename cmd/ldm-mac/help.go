@@ -86,6 +86,9 @@ func printFlag(w io.Writer, f cli.Flag) {
 	if len(long) > 1 {
 		remarks = append(remarks, "also "+strings.Join(long[1:], ", "))
 	}
+	for _, name := range doc.GetEnvVars() {
+		remarks = append(remarks, "or $"+name)
+	}
 	if len(remarks) > 0 {
 		usage += " (" + strings.Join(remarks, "; ") + ")"
 	}

@@ -30,11 +30,7 @@ type metalRun struct {
 func TestGoldenMetal(t *testing.T) {
 	var cases struct{ Runs []metalRun }
 	f := goldentest.Open(t, "text2img-tiny", &cases)
-	program := filepath.Join(t.TempDir(), "ldm-mac")
-	if out, err := exec.Command("go", "build", "-tags", "softmetal", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	half := halfPSNR(t)
+	program, half := metalProgram(t), halfPSNR(t)
 	count := 0
 	for _, run := range cases.Runs {
 		if run.Eta > 0 || len(run.Prompts) > 1 {
@@ -57,6 +53,35 @@ func TestGoldenMetal(t *testing.T) {
 		})
 	}
 	f.Count(count)
+}
+
+// metalProgram builds the program with Metal, on Linux with the software Metal.
+func metalProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "ldm-mac")
+	if out, err := exec.Command("go", "build", "-tags", "softmetal", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// TestMetalDevice runs what users of a Mac run to prove their chip: the suite, tiny networks, and
+// the built-in model's picture in 20 steps, in float16, against the CPU.
+func TestMetalDevice(t *testing.T) {
+	out, err := exec.Command(metalProgram(t), "verify", "--device", "--json").Output()
+	var report verification
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range report.Checks {
+		if !c.Passed {
+			t.Errorf("%s %s: difference %g, tolerance %g, error %q", c.Group, c.Name, c.Difference, c.Tolerance, c.Error)
+		}
+	}
+	if err != nil || report.Device == nil || report.Passed < 200 {
+		t.Errorf("%v: %d checks passed on %+v, want more than 200", err, report.Passed, report.Device)
+	}
+	t.Logf("%d checks on %+v", report.Passed, report.Device)
 }
 
 // halfPSNR is the PSNR of PyTorch's float16 pictures by run.

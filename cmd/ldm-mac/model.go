@@ -39,7 +39,7 @@ const (
 )
 
 func modelFlag() cli.Flag {
-	return &cli.StringFlag{Name: "model", Aliases: []string{"m"}, Category: "Model",
+	return &cli.StringFlag{Name: "model", Aliases: []string{"m"}, Category: "Model", EnvVars: []string{"LDM_MAC_MODEL"},
 		Usage: "`FOLDER` model in the diffusers layout", DefaultText: "the built-in " + emoji.Name + " model"}
 }
 

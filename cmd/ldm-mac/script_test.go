@@ -42,6 +42,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TINY", tiny)
+			e.Setenv("LDM_MAC_BACKEND", "cpu") // also where there is a device
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

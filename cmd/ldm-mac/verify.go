@@ -19,15 +19,18 @@ func verifyCommand() *cli.Command {
 weights are checked too, and the published picture where it is the paper's text-to-image model.
 With --device the GPU is compared with the CPU instead: the whole suite for backends, tiny
 networks and a picture of the built-in model. The JSON of that says all that a report of an error
-needs.
+needs. With --tune it is first measured whether Apple's MPSGraph or this program's own kernels
+compute products and convolutions faster on this GPU. The result is kept for later runs; nothing
+else should use the GPU meanwhile.
 
 Examples:
   ldm-mac verify
   ldm-mac verify --json
-  ldm-mac verify --device --help`,
+  ldm-mac verify --device --tune --help`,
 		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "json", Category: "Report", Usage: "print one JSON object"},
 			&cli.BoolFlag{Name: "device", Category: "Machine", Usage: "compare the GPU with the CPU"},
+			&cli.BoolFlag{Name: "tune", Category: "Machine", Usage: "with --device: measure what is fastest on this GPU, and keep it"},
 			&cli.IntFlag{Name: "steps", Category: "Machine", Value: 20, Usage: "`N` sampling steps of the picture of --device"},
 			modelFlag(),
 		}, backendFlags()...),
@@ -52,6 +55,7 @@ type verification struct {
 	Version int       `json:"version"`
 	Backend string    `json:"backend"`
 	Device  *device   `json:"device,omitempty"` // of --device
+	Tuning  *tuned    `json:"tuning,omitempty"` // of --tune
 	Checks  []verdict `json:"checks"`
 	Passed  int       `json:"passed"`
 	Failed  int       `json:"failed"`
@@ -63,6 +67,9 @@ func verifyAction(c *cli.Context) error {
 	}
 	if c.Bool("device") {
 		return verifyDevice(c)
+	}
+	if c.Bool("tune") {
+		return usagef("--tune measures a GPU, and goes with --device")
 	}
 	backend, err := openBackend(c, "", warnPlain(c))
 	if err != nil {

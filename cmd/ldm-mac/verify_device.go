@@ -43,17 +43,32 @@ func verifyDevice(c *cli.Context) error {
 	if n := c.Int("steps"); n < 1 || n > 1000 {
 		return usagef("--steps %d, want 1 to 1000", n)
 	}
-	gpu, err := metal.Open(metal.Options{DType: dtype, Archive: archivePath(), Notice: warnPlain(c)})
+	options := metal.Options{DType: dtype, Archive: archivePath(), TuningFile: tuningPath(), Notice: warnPlain(c)}
+	var tuning *tuned
+	if c.Bool("tune") {
+		var err error
+		if tuning, err = tune(c, options); err != nil {
+			return err
+		}
+		options.Tuning = &tuning.tuning
+	}
+	gpu, err := metal.Open(options)
 	if err != nil {
 		return err
 	}
 	defer gpu.Close()
+	if tuning != nil {
+		if err := tuning.store(metal.DeviceName(gpu.Info())); err != nil {
+			return err
+		}
+	}
 	reference := cpu.New(c.Int("threads"))
 	defer reference.Close()
 	v, err := runChecks(c, gpu, verify.DeviceChecks(gpu, reference, dtype, emoji.FS(), c.Int("steps")))
 	if err != nil {
 		return err
 	}
+	v.Tuning = tuning
 	info, system := gpu.Info(), metal.ReadSysInfo()
 	v.Device = &device{
 		Name: info.Name, Architecture: info.Architecture, AppleFamily: info.AppleFamily, WorkingSet: info.WorkingSet,
