@@ -135,3 +135,5 @@ func (l *lowering) matMul(t *tensor.Tensor, operands []operand) {
 		operands: operands, result: 2, over: -1, flops: tile.flops(m, n, k, batch),
 	})
 }
+
+func alignUp(n, alignment int) int { return divUp(n, alignment) * alignment }

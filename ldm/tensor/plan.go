@@ -1,7 +1,5 @@
 package tensor
 
-import "slices"
-
 // planAlignment is the alignment of buffers in the arena in bytes: that of Metal's buffer
 // offsets, and more than a vector of any CPU.
 const planAlignment = 256
@@ -21,8 +19,8 @@ type Plan struct {
 func NewPlan(g *Graph) *Plan {
 	nodes := g.nodes
 	p := &Plan{Offset: make([]int64, len(nodes))}
-	owner := p.owners(g)
-	blocks := make([]block, 0, len(nodes))
+	owner := owners(g)
+	blocks := make([]Block, 0, len(nodes))
 	index := make([]int, len(nodes)) // of the owner's block
 	for i, t := range nodes {
 		p.Offset[i] = -1
@@ -30,49 +28,44 @@ func NewPlan(g *Graph) *Plan {
 			continue
 		}
 		size := (t.bytes() + planAlignment - 1) / planAlignment * planAlignment
-		b := block{node: i, size: size, first: i, last: i}
+		b := Block{Size: size, First: i, Last: i}
 		if t.Op == OpInput {
-			b.first = 0
+			b.First = 0
 		}
 		index[i] = len(blocks)
 		blocks = append(blocks, b)
+	}
+	extend := func(node, last int) {
+		b := &blocks[index[owner[node]]]
+		b.Last = max(b.Last, last)
 	}
 	for i, t := range nodes {
 		if t.Op == OpParam {
 			continue
 		}
-		extend(&blocks[index[owner[i]]], i)
+		extend(i, i)
 		for _, in := range t.Inputs {
 			if in.Op != OpParam {
-				extend(&blocks[index[owner[in.index]]], i)
+				extend(in.index, i)
 			}
 		}
 	}
 	for _, o := range g.outputs {
 		if o.Value.Op != OpParam {
-			extend(&blocks[index[owner[o.Value.index]]], len(nodes))
+			extend(o.Value.index, len(nodes))
 		}
 	}
-	p.Bound = peak(blocks, len(nodes))
-	p.place(blocks)
+	p.Size, p.Bound = Place(blocks, planAlignment)
 	for i, t := range nodes {
 		if t.Op != OpParam {
-			p.Offset[i] = p.Offset[owner[i]]
+			p.Offset[i] = blocks[index[owner[i]]].Offset
 		}
 	}
 	return p
 }
 
-// block is memory that is alive from node first to node last.
-type block struct {
-	node, first, last int
-	size, offset      int64
-}
-
-func extend(b *block, node int) { b.last = max(b.last, node) }
-
 // owners tells for every node which one's memory it lives in: mostly its own.
-func (p *Plan) owners(g *Graph) []int {
+func owners(g *Graph) []int {
 	lastRead := make([]int, len(g.nodes)) // of the memory that the node owns
 	owner := make([]int, len(g.nodes))
 	keep := make([]bool, len(g.nodes)) // inputs, which callers may give once, and outputs
@@ -115,49 +108,4 @@ func elementwise(op Op) bool {
 		return true
 	}
 	return false
-}
-
-func peak(blocks []block, nodes int) int64 {
-	change := make([]int64, nodes+2)
-	for _, b := range blocks {
-		change[b.first] += b.size
-		change[b.last+1] -= b.size
-	}
-	var alive, most int64
-	for _, c := range change {
-		alive += c
-		most = max(most, alive)
-	}
-	return most
-}
-
-// place gives each block, the largest first, the lowest offset at which it meets none that is
-// alive at the same time (Pisarchyk and Lee 2020, arXiv:2001.03288, section 5).
-func (p *Plan) place(blocks []block) {
-	slices.SortStableFunc(blocks, func(a, b block) int {
-		if a.size != b.size {
-			return int(min(max(b.size-a.size, -1), 1))
-		}
-		return a.first - b.first
-	})
-	var placed []block // by offset
-	for _, b := range blocks {
-		var at int64
-		for _, q := range placed {
-			if q.first > b.last || q.last < b.first {
-				continue
-			}
-			if at+b.size <= q.offset {
-				break
-			}
-			at = max(at, q.offset+q.size)
-		}
-		b.offset = at
-		p.Offset[b.node] = at
-		p.Size = max(p.Size, at+b.size)
-		i, _ := slices.BinarySearchFunc(placed, at, func(q block, at int64) int {
-			return int(min(max(q.offset-at, -1), 1))
-		})
-		placed = slices.Insert(placed, i, b)
-	}
 }
