@@ -4,15 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -78,7 +73,7 @@ func openModel(backend tensor.Backend, path string) (*model, error) {
 // hash is the SHA-256 of the U-Net's weight file in hexadecimal, by which the field's programs
 // tell models apart; of shards, that of their contents in the order of their names.
 func (m *model) hash(ctx context.Context) (string, error) {
-	names, err := m.unetFiles()
+	names, err := m.WeightFiles("unet")
 	if err != nil {
 		return "", err
 	}
@@ -95,29 +90,6 @@ func (m *model) hash(ctx context.Context) (string, error) {
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// unetFiles names the files of the U-Net's weights.
-func (m *model) unetFiles() ([]string, error) {
-	name, err := m.WeightsFile("unet")
-	if err != nil || !strings.HasSuffix(name, ".json") {
-		return []string{name}, err
-	}
-	data, err := fs.ReadFile(m.files, name)
-	if err != nil {
-		return nil, err
-	}
-	var index struct {
-		Shards map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, err
-	}
-	shards := slices.Compact(slices.Sorted(maps.Values(index.Shards)))
-	for i, shard := range shards {
-		shards[i] = path.Join(path.Dir(name), shard)
-	}
-	return shards, nil
 }
 
 // contextReader fails when its context has ended.

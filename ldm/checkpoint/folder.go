@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -158,6 +159,28 @@ func (f *Folder) Weights(component string) (*File, error) {
 		return nil, err
 	}
 	return openIn(f.fsys, f.join(name), name)
+}
+
+// WeightFiles are the names within the folder, with slashes, of the files that hold the weights of a
+// component: one, or the shards of an index in the order of their names. They are not opened.
+func (f *Folder) WeightFiles(component string) ([]string, error) {
+	name, err := f.first(component, weightNames)
+	if err != nil || !strings.HasSuffix(name, ".json") {
+		return []string{name}, err
+	}
+	data, err := f.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	index, err := weightMap(data)
+	if err != nil {
+		return nil, &Error{f.join(name), err}
+	}
+	shards := slices.Compact(slices.Sorted(maps.Values(index)))
+	for i, shard := range shards {
+		shards[i] = siblingName(name, shard)
+	}
+	return shards, nil
 }
 
 // first returns the first of the names that exists in the component's folder.

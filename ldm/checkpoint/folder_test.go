@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -248,6 +249,34 @@ func TestModelIndex(t *testing.T) {
 		_, err := checkpoint.OpenFolderFS("model", fstest.MapFS{"model_index.json": {Data: []byte(text)}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an error with %q", text, err, want)
+		}
+	}
+}
+
+// The files of a component's weights are named without being opened.
+func TestWeightFiles(t *testing.T) {
+	const index = `{"weight_map": {"a": "two.safetensors", "b": "one.safetensors", "c": "two.safetensors"}}`
+	folder, err := checkpoint.OpenFolderFS("model", fstest.MapFS{
+		"model_index.json":                                     {Data: []byte(`{"_class_name": "P"}`)},
+		"unet/diffusion_pytorch_model.safetensors":             {},
+		"bert/model.safetensors.index.json":                    {Data: []byte(index)},
+		"vqvae/diffusion_pytorch_model.safetensors.index.json": {Data: []byte(`{}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for component, want := range map[string][]string{
+		"unet": {"unet/diffusion_pytorch_model.safetensors"},
+		"bert": {"bert/one.safetensors", "bert/two.safetensors"},
+	} {
+		if got, err := folder.WeightFiles(component); err != nil || !slices.Equal(got, want) {
+			t.Errorf("files of %s are %q (%v), want %q", component, got, err, want)
+		}
+	}
+	for _, component := range []string{"vqvae", "missing"} {
+		var fault *checkpoint.Error
+		if _, err := folder.WeightFiles(component); !errors.As(err, &fault) {
+			t.Errorf("files of %s: error %v, want an *Error", component, err)
 		}
 	}
 }

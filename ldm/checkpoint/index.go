@@ -21,25 +21,17 @@ func siblingName(name, sibling string) string { return path.Join(path.Dir(name),
 // in the index's own folder (transformers modeling_utils.py, diffusers save_pretrained), so a
 // name with a folder in it is refused.
 func (f *File) parseIndex(data []byte, shards func(string) (*File, error)) error {
-	if len(data) > maxHeader {
-		return fmt.Errorf("shard index of %d bytes, want at most %d", len(data), maxHeader)
-	}
-	var index struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &index); err != nil {
-		return fmt.Errorf("shard index: %w", err)
-	}
-	if len(index.WeightMap) == 0 {
-		return fmt.Errorf("%w: a JSON file without the weight_map of a shard index", ErrNotCheckpoint)
+	index, err := weightMap(data)
+	if err != nil {
+		return err
 	}
 	if shards == nil {
 		return errors.New("a shard index in memory has no shards beside it")
 	}
-	f.weights = make(map[string]*tensor.Weight, len(index.WeightMap))
+	f.weights = make(map[string]*tensor.Weight, len(index))
 	opened := map[string]*File{}
-	for _, name := range slices.Sorted(maps.Keys(index.WeightMap)) {
-		shard := index.WeightMap[name]
+	for _, name := range slices.Sorted(maps.Keys(index)) {
+		shard := index[name]
 		file := opened[shard]
 		if file == nil {
 			var err error
@@ -59,6 +51,23 @@ func (f *File) parseIndex(data []byte, shards func(string) (*File, error)) error
 	slices.Sort(f.foreign)
 	f.foreign = slices.Compact(f.foreign)
 	return nil
+}
+
+// weightMap is the shard index's map from the names of tensors to those of files.
+func weightMap(data []byte) (map[string]string, error) {
+	if len(data) > maxHeader {
+		return nil, fmt.Errorf("shard index of %d bytes, want at most %d", len(data), maxHeader)
+	}
+	var index struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &index); err != nil {
+		return nil, fmt.Errorf("shard index: %w", err)
+	}
+	if len(index.WeightMap) == 0 {
+		return nil, fmt.Errorf("%w: a JSON file without the weight_map of a shard index", ErrNotCheckpoint)
+	}
+	return index.WeightMap, nil
 }
 
 func openShard(shard string, shards func(string) (*File, error)) (*File, error) {

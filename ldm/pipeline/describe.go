@@ -1,9 +1,6 @@
 package pipeline
 
 import (
-	"path/filepath"
-
-	"ldm-mac/ldm/checkpoint"
 	"ldm-mac/ldm/cond"
 	"ldm-mac/ldm/firststage"
 	"ldm-mac/ldm/unet"
@@ -28,24 +25,15 @@ func (p *Pipeline) TextLength() int { return p.text.config.MaxPositions }
 // finite. Generate checks them too, network by network.
 func (p *Pipeline) CheckWeights() error {
 	for _, c := range []*component{&p.text.component, &p.unet.component, &p.vae.component} {
-		if err := c.bind(p.folder); err != nil {
-			return err
-		}
-		if err := checkpoint.CheckFinite(c.file.Path(), c.model); err != nil {
+		if err := c.load(p.folder); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// WeightsFile is the name within the model's folder, with slashes, of the file of a component's
-// weights, such as "unet/diffusion_pytorch_model.safetensors".
-func (p *Pipeline) WeightsFile(component string) (string, error) {
-	file, err := p.folder.Weights(component)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	name, err := filepath.Rel(p.folder.Path(), file.Path())
-	return filepath.ToSlash(name), err
+// WeightFiles are the names within the model's folder of the files of a component's weights, see
+// checkpoint.Folder.
+func (p *Pipeline) WeightFiles(component string) ([]string, error) {
+	return p.folder.WeightFiles(component)
 }

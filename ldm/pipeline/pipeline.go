@@ -170,6 +170,14 @@ func (c *component) bind(folder *checkpoint.Folder) error {
 	return nil
 }
 
+// load opens the component's weights and checks that they are finite.
+func (c *component) load(folder *checkpoint.Folder) error {
+	if err := c.bind(folder); err != nil {
+		return err
+	}
+	return checkpoint.CheckFinite(c.file.Path(), c.model)
+}
+
 // release closes the component's weights.
 func (c *component) release() {
 	if c.file == nil {
@@ -182,10 +190,7 @@ func (c *component) release() {
 
 // graph is that which build makes of the component's network, whose weights are open and finite.
 func (p *Pipeline) graph(c *component, build func(*tensor.Graph)) (*tensor.Graph, error) {
-	if err := c.bind(p.folder); err != nil {
-		return nil, err
-	}
-	if err := checkpoint.CheckFinite(c.file.Path(), c.model); err != nil {
+	if err := c.load(p.folder); err != nil {
 		return nil, err
 	}
 	g := tensor.NewGraph()
