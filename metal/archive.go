@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // openArchive opens the file of compiled kernels. One that Metal does not accept, of another system
@@ -31,7 +32,10 @@ func (b *Backend) closeArchive() error {
 	if b.archive == nil {
 		return nil
 	}
-	err := b.archive.Save()
+	err := os.MkdirAll(filepath.Dir(b.options.Archive), 0o755)
+	if err == nil {
+		err = b.archive.Save()
+	}
 	b.archive.Close()
 	b.archive = nil
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -44,10 +45,9 @@ func openBackend(c *cli.Context, recorded string, warn func(string)) (machine, e
 	if c.IsSet("dtype") {
 		dtype, given = c.String("dtype"), true
 	}
-	types := map[string]tensor.DType{"": tensor.F16, "f16": tensor.F16, "f32": tensor.F32}
-	stored, known := types[dtype]
-	if !known {
-		return machine{}, usagef("unknown dtype %q, want f16 or f32", dtype)
+	stored, err := parseDType(cmp.Or(dtype, defaultDType))
+	if err != nil {
+		return machine{}, err
 	}
 	name := c.String("backend")
 	switch name {
@@ -75,21 +75,32 @@ func openBackend(c *cli.Context, recorded string, warn func(string)) (machine, e
 	return machine{cpu.New(threads), tensor.F32}, nil
 }
 
+// defaultDType is how metal stores numbers where the user does not say.
+const defaultDType = "f16"
+
+// parseDType reads the value of a flag --dtype.
+func parseDType(text string) (tensor.DType, error) {
+	switch text {
+	case "f16":
+		return tensor.F16, nil
+	case "f32":
+		return tensor.F32, nil
+	}
+	return 0, usagef("unknown dtype %q, want f16 or f32", text)
+}
+
 // archivePath is where compiled kernels are kept between runs; empty for nowhere.
 func archivePath() string { return cachePath("kernels.metalarchive") }
 
 // tuningPath is where what verify --tune found is kept; empty for nowhere.
 func tuningPath() string { return cachePath("tuning.json") }
 
-// cachePath is a file in the program's folder of caches, which it makes; empty where that cannot be.
+// cachePath is a file in the program's folder of caches, which may not exist; empty where there is
+// no such folder.
 func cachePath(name string) string {
 	caches, err := os.UserCacheDir()
 	if err != nil {
 		return ""
 	}
-	folder := filepath.Join(caches, "ldm-mac")
-	if os.MkdirAll(folder, 0o755) != nil {
-		return ""
-	}
-	return filepath.Join(folder, name)
+	return filepath.Join(caches, "ldm-mac", name)
 }

@@ -51,10 +51,9 @@ func benchAction(c *cli.Context) error {
 	if c.String("plan") == "" {
 		return usagef("bench needs --plan MODEL; see %s --help", c.Command.HelpName)
 	}
-	types := map[string]tensor.DType{"f16": tensor.F16, "f32": tensor.F32}
-	stored, known := types[c.String("dtype")]
-	if !known {
-		return usagef("unknown dtype %q, want f16 or f32", c.String("dtype"))
+	stored, err := parseDType(c.String("dtype"))
+	if err != nil {
+		return err
 	}
 	networks, err := findNetworks(c.String("plan"))
 	if err != nil {

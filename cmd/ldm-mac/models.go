@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ldm-mac/ldm/arch"
-	"ldm-mac/ldm/tensor"
 )
 
 func modelsCommand() *cli.Command {
@@ -53,14 +52,9 @@ func modelsRandom(c *cli.Context) error {
 	case dir == "":
 		return usagef("no --output, want a folder to make")
 	}
-	var dtype tensor.DType
-	switch text := c.String("dtype"); text {
-	case "f16":
-		dtype = tensor.F16
-	case "f32":
-		dtype = tensor.F32
-	default:
-		return usagef("unknown dtype %q, want f16 or f32", text)
+	dtype, err := parseDType(c.String("dtype"))
+	if err != nil {
+		return err
 	}
 	report, err := newReporter(c)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -26,6 +27,9 @@ func tune(c *cli.Context, o metal.Options) (*tuned, error) {
 	t := &tuned{File: o.TuningFile}
 	if t.File == "" {
 		return nil, outputError(errors.New("there is no folder for caches in which --tune could keep what it finds"))
+	}
+	if err := os.MkdirAll(filepath.Dir(t.File), 0o755); err != nil {
+		return nil, outputError(err)
 	}
 	r := reporter{w: c.App.ErrWriter}
 	progress := func(done, total int) { r.draw(bar(done, total) + fmt.Sprintf("  measured %d/%d", done, total)) }

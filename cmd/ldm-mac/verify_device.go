@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"runtime"
 	"strings"
 
@@ -8,7 +9,6 @@ import (
 
 	"ldm-mac/ldm/cpu"
 	"ldm-mac/ldm/emoji"
-	"ldm-mac/ldm/tensor"
 	"ldm-mac/ldm/verify"
 	"ldm-mac/metal"
 )
@@ -32,13 +32,9 @@ type device struct {
 
 // verifyDevice compares the GPU with the CPU.
 func verifyDevice(c *cli.Context) error {
-	dtype := tensor.F16
-	switch c.String("dtype") {
-	case "", "f16":
-	case "f32":
-		dtype = tensor.F32
-	default:
-		return usagef("unknown dtype %q, want f16 or f32", c.String("dtype"))
+	dtype, err := parseDType(cmp.Or(c.String("dtype"), defaultDType))
+	if err != nil {
+		return err
 	}
 	if n := c.Int("steps"); n < 1 || n > 1000 {
 		return usagef("--steps %d, want 1 to 1000", n)
@@ -46,7 +42,6 @@ func verifyDevice(c *cli.Context) error {
 	options := metal.Options{DType: dtype, Archive: archivePath(), TuningFile: tuningPath(), Notice: warnPlain(c)}
 	var tuning *tuned
 	if c.Bool("tune") {
-		var err error
 		if tuning, err = tune(c, options); err != nil {
 			return err
 		}
