@@ -81,94 +81,85 @@ func (c *graphCache) clear() {
 	*c = graphCache{}
 }
 
-// MatMul is a product of matrices, compiled for one shape.
-type MatMul struct {
+// compiled is the use of the graph of one descriptor.
+type compiled[D comparable] struct {
 	cache *graphCache
-	g     *graph
-	desc  MatMulDesc
+	g     *graph // nil after Close
+	desc  D
 }
 
-// NewMatMul compiles a product, or returns that of the same descriptor.
-func (d *Device) NewMatMul(desc MatMulDesc) (*MatMul, error) {
-	g, err := d.graphs.use(desc, func() (*graph, error) { return d.compileMatMul(desc) })
-	if err != nil {
-		return nil, err
-	}
-	return &MatMul{&d.graphs, g, desc}, nil
+// descriptor is a MatMulDesc or Conv2DDesc.
+type descriptor interface {
+	comparable
+	String() string
+	sizes() (operands []int, result int, err error)
 }
 
-func (d *Device) compileMatMul(desc MatMulDesc) (*graph, error) {
-	g := &graph{name: desc.String()}
-	if d.h == nil {
-		return nil, closed(g.name, "the device")
-	}
-	var err error
-	if g.operands, g.result, err = desc.sizes(); err != nil {
-		return nil, err
-	}
-	c := C.struct_mtl_matmul_desc{
-		batch: C.uint32_t(desc.Batch), m: C.uint32_t(desc.M), n: C.uint32_t(desc.N), k: C.uint32_t(desc.K),
-		a_type: C.uint32_t(desc.A), b_type: C.uint32_t(desc.B),
-		transpose_b: C.bool(desc.TransposeB), bias: C.bool(desc.Bias), upcast: C.bool(desc.Upcast),
-	}
-	return g, take(g.name, C.mtl_matmul_new(d.h, &c, &g.h))
+// newCompiled returns the graph of a descriptor, which compile fills in if there is none yet.
+func newCompiled[D descriptor](d *Device, desc D, compile func(g *graph) C.mtl_error_t) (compiled[D], error) {
+	g, err := d.graphs.use(desc, func() (*graph, error) {
+		g := &graph{name: desc.String()}
+		if d.h == nil {
+			return nil, closed(g.name, "the device")
+		}
+		var err error
+		if g.operands, g.result, err = desc.sizes(); err != nil {
+			return nil, err
+		}
+		return g, take(g.name, compile(g))
+	})
+	return compiled[D]{&d.graphs, g, desc}, err
 }
 
-// Desc is what the product was made from.
-func (m *MatMul) Desc() MatMulDesc { return m.desc }
+// Desc is what it was made from.
+func (c *compiled[D]) Desc() D { return c.desc }
 
-// Close ends the use of the product; the device keeps what was compiled for the next user.
-func (m *MatMul) Close() {
-	if m.g != nil {
-		m.cache.release(m.desc, m.g)
-	}
-	*m = MatMul{}
-}
-
-// Conv2D is a convolution, compiled for one shape.
-type Conv2D struct {
-	cache *graphCache
-	g     *graph
-	desc  Conv2DDesc
-}
-
-// NewConv2D compiles a convolution, or returns that of the same descriptor.
-func (d *Device) NewConv2D(desc Conv2DDesc) (*Conv2D, error) {
-	g, err := d.graphs.use(desc, func() (*graph, error) { return d.compileConv2D(desc) })
-	if err != nil {
-		return nil, err
-	}
-	return &Conv2D{&d.graphs, g, desc}, nil
-}
-
-func (d *Device) compileConv2D(desc Conv2DDesc) (*graph, error) {
-	g := &graph{name: desc.String()}
-	if d.h == nil {
-		return nil, closed(g.name, "the device")
-	}
-	var err error
-	if g.operands, g.result, err = desc.sizes(); err != nil {
-		return nil, err
-	}
-	c := C.struct_mtl_conv2d_desc{
-		n: C.uint32_t(desc.N), h: C.uint32_t(desc.H), w: C.uint32_t(desc.W), c: C.uint32_t(desc.C),
-		out: C.uint32_t(desc.Out), kernel_h: C.uint32_t(desc.KernelH), kernel_w: C.uint32_t(desc.KernelW),
-		stride: C.uint32_t(desc.Stride),
-		top:    C.uint32_t(desc.Top), bottom: C.uint32_t(desc.Bottom),
-		left: C.uint32_t(desc.Left), right: C.uint32_t(desc.Right),
-		data_type: C.uint32_t(desc.Data), weight_type: C.uint32_t(desc.Weights),
-		bias: C.bool(desc.Bias), upcast: C.bool(desc.Upcast),
-	}
-	return g, take(g.name, C.mtl_conv2d_new(d.h, &c, &g.h))
-}
-
-// Desc is what the convolution was made from.
-func (c *Conv2D) Desc() Conv2DDesc { return c.desc }
-
-// Close ends the use of the convolution; the device keeps what was compiled for the next user.
-func (c *Conv2D) Close() {
+// Close ends the use; the device keeps what was compiled for the next user.
+func (c *compiled[D]) Close() {
 	if c.g != nil {
 		c.cache.release(c.desc, c.g)
 	}
-	*c = Conv2D{}
+	*c = compiled[D]{}
+}
+
+// MatMul is a product of matrices, compiled for one shape.
+type MatMul struct{ compiled[MatMulDesc] }
+
+// NewMatMul compiles a product, or returns that of the same descriptor.
+func (d *Device) NewMatMul(desc MatMulDesc) (*MatMul, error) {
+	m, err := newCompiled(d, desc, func(g *graph) C.mtl_error_t {
+		c := C.struct_mtl_matmul_desc{
+			batch: C.uint32_t(desc.Batch), m: C.uint32_t(desc.M), n: C.uint32_t(desc.N), k: C.uint32_t(desc.K),
+			a_type: C.uint32_t(desc.A), b_type: C.uint32_t(desc.B),
+			transpose_b: C.bool(desc.TransposeB), bias: C.bool(desc.Bias), upcast: C.bool(desc.Upcast),
+		}
+		return C.mtl_matmul_new(d.h, &c, &g.h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &MatMul{m}, nil
+}
+
+// Conv2D is a convolution, compiled for one shape.
+type Conv2D struct{ compiled[Conv2DDesc] }
+
+// NewConv2D compiles a convolution, or returns that of the same descriptor.
+func (d *Device) NewConv2D(desc Conv2DDesc) (*Conv2D, error) {
+	v, err := newCompiled(d, desc, func(g *graph) C.mtl_error_t {
+		c := C.struct_mtl_conv2d_desc{
+			n: C.uint32_t(desc.N), h: C.uint32_t(desc.H), w: C.uint32_t(desc.W), c: C.uint32_t(desc.C),
+			out: C.uint32_t(desc.Out), kernel_h: C.uint32_t(desc.KernelH), kernel_w: C.uint32_t(desc.KernelW),
+			stride: C.uint32_t(desc.Stride),
+			top:    C.uint32_t(desc.Top), bottom: C.uint32_t(desc.Bottom),
+			left: C.uint32_t(desc.Left), right: C.uint32_t(desc.Right),
+			data_type: C.uint32_t(desc.Data), weight_type: C.uint32_t(desc.Weights),
+			bias: C.bool(desc.Bias), upcast: C.bool(desc.Upcast),
+		}
+		return C.mtl_conv2d_new(d.h, &c, &g.h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Conv2D{v}, nil
 }
