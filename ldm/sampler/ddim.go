@@ -3,7 +3,7 @@ package sampler
 import "math"
 
 func planDDIM(s *Sampler) error {
-	s.stochastic = s.opt.Eta > 0
+	s.stochastic = s.opt.Eta > 0 || s.opt.CompVis
 	if err := s.tableTimes(); err != nil {
 		return err
 	}
@@ -11,7 +11,7 @@ func planDDIM(s *Sampler) error {
 }
 
 // ddim implements equation 12 of Song et al. (2020), arXiv:2010.02502, with the σ of equation 16.
-// No noise is drawn with eta 0.
+// No noise is drawn with eta 0, except with Options.CompVis, where it counts nothing.
 func ddim(r *run, x []float32) error {
 	x0 := make([]float32, len(x))
 	for i := r.first; i < len(r.points); i++ {

@@ -14,6 +14,9 @@ func (s *Sampler) times(points, last int, whole bool) []float64 {
 	if s.opt.Timesteps != nil {
 		return s.opt.Timesteps
 	}
+	if s.opt.CompVis {
+		return compVisTimes(*s.cfg.NumTrainTimesteps, s.opt.Steps)
+	}
 	times := spaced(s.cfg, s.opt.Steps, points, last)
 	if whole {
 		round(times)

@@ -9,6 +9,7 @@ func planPNDM(s *Sampler) error {
 	if s.cfg.PredictionType == "sample" {
 		return oneOf("prediction_type", s.cfg.PredictionType, "epsilon", "v_prediction")
 	}
+	s.stochastic = s.opt.CompVis
 	if err := s.tableTimes(); err != nil {
 		return err
 	}
@@ -88,6 +89,9 @@ func pndm(r *run, x []float32) error {
 			}
 		}
 		r.transfer(x, x, from, to, e)
+		if r.stochastic {
+			r.draw()
+		}
 		if err := r.step(i, x); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type Options struct {
 	Eta       float64   // DDIM: 0 is deterministic, 1 as noisy as DDPM
 	Order     int       // LMS: number of evaluations combined, 1 to 4; 0 means 4
 	Churn     Churn     // Euler
+	CompVis   bool      // ddim and plms: as the samplers of CompVis/latent-diffusion, see compVis
 }
 
 // Churn adds noise before each step (Karras et al. 2022, arXiv:2206.00364, algorithm 2). The
@@ -92,6 +93,9 @@ func New(name string, cfg Config, opt Options) (*Sampler, error) {
 		return nil, err
 	}
 	cfg = n.class.resolve(cfg)
+	if opt.CompVis = opt.CompVis && n.class.compVis(cfg); opt.CompVis {
+		cfg.SetAlphaToOne = new(false)
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
