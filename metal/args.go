@@ -105,6 +105,9 @@ type CopyArgs struct {
 	OffsetY, LdY uint32
 }
 
+// RowArgs are the arguments of kernel row: x [rows, d] → its row index, as [1, d].
+type RowArgs struct{ Rows, D uint32 }
+
 // PadArgs are the arguments of kernel pad: x [n, h, w, c] into zeros [n, outH, outW, c].
 type PadArgs struct {
 	N, H, W, C uint32

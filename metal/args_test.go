@@ -13,7 +13,7 @@ import (
 var twins = []any{
 	AffineArgs{}, SiLUArgs{}, GELUArgs{}, QuickGELUArgs{}, CastArgs{}, AddArgs{}, MulArgs{}, GEGLUArgs{}, FiniteArgs{},
 	GroupNormStatsArgs{}, GroupNormArgs{}, LayerNormArgs{}, SoftmaxArgs{}, GEMMArgs{}, Conv2DArgs{}, AttentionArgs{},
-	PermuteArgs{}, CopyArgs{}, PadArgs{}, UpsampleArgs{}, AvgPool2DArgs{},
+	PermuteArgs{}, CopyArgs{}, RowArgs{}, PadArgs{}, UpsampleArgs{}, AvgPool2DArgs{},
 }
 
 var (

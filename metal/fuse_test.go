@@ -90,6 +90,10 @@ func TestFusions(t *testing.T) {
 		{"the same row for every pixel", image, func(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
 			return tensor.Add(linear(x, 16), tensor.Reshape(g.Input("time", 2, 16), 2, 1, 1, 16))
 		}, "gemm_32x32+residual"},
+		{"the same row for every image", image, func(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
+			row := tensor.Row(g.Input("times", 50, 16), g.Input("step", 1))
+			return tensor.Add(linear(x, 16), tensor.Reshape(row, 1, 1, 1, 16))
+		}, "row gemm_32x32+residual"},
 		{"a row that rows between do not repeat", []int{2, 3, 4, 32}, func(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
 			return tensor.Add(linear(x, 16), g.Input("b", 2, 1, 4, 16))
 		}, "gemm_32x32 add"},
@@ -280,6 +284,33 @@ func TestTypes(t *testing.T) {
 		l := list(t, g, bridge.Float16, c.wide...)
 		if got := types(l); got != c.want {
 			t.Errorf("with %q wide, %q are float32, want %q", c.wide, got, c.want)
+		}
+		sound(t, l)
+	}
+}
+
+// TestIndexTypes stores the index of a Row, and what it is computed from, as float32.
+func TestIndexTypes(t *testing.T) {
+	for _, dtype := range []tensor.DType{tensor.F32, tensor.F16} {
+		g := tensor.NewGraphOf(dtype)
+		x, step := g.Input("x", 4000, 16), g.Input("step", 1)
+		row := tensor.Row(x, tensor.Affine(step, 1, -1).Named("index")).Named("row")
+		rounded := tensor.Row(x, tensor.Cast(g.Input("half", 1), tensor.F16)).Named("rounded")
+		g.Output("y", tensor.Add(tensor.Affine(row, 2, 0), rounded))
+		l := list(t, g, bridge.Float16)
+		for _, node := range l.graph.Nodes() {
+			want := tensor.F16
+			if node.Name == "step" || node.Name == "index" {
+				want = tensor.F32
+			}
+			if node.DType != want {
+				t.Errorf("in a graph of %s, %s is stored as %s, want %s", dtype, node.Name, node.DType, want)
+			}
+		}
+		for _, s := range l.steps {
+			if strings.HasPrefix(s.launch.Kernel, "row_") && s.operands[1].dtype != bridge.Float32 {
+				t.Errorf("%s reads its index as %s", s.node.Name, s.operands[1].dtype)
+			}
 		}
 		sound(t, l)
 	}

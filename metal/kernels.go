@@ -66,6 +66,7 @@ func Kernels() []Kernel {
 		}
 		add(kernelName("add", t), wideGroup, 0, "a", "b", "y")
 		add(kernelName("mul", t), wideGroup, 0, "a", "b", "y")
+		add(kernelName("row", t), wideGroup, 0, "x", "index", "y")
 		add(kernelName("finite", t), wideGroup, 0, "x", "flag")
 		add(kernelName("group_norm_stats", t), wideGroup, 0, "x", "partial")
 		add(kernelName("group_norm", t), wideGroup, 2*4*applyWidth, "x", "partial", "weight", "bias", "y")

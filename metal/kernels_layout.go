@@ -42,6 +42,11 @@ func (a CopyArgs) Launch(t bridge.DataType) Launch {
 	return quads(kernelName("copy", t), int(a.Rows), int(a.D), a)
 }
 
+// Launch is one row. Buffers: x; the index, a float32; y.
+func (a RowArgs) Launch(t bridge.DataType) Launch {
+	return flat(kernelName("row", t), int(a.D), a)
+}
+
 // Launch is one pad. Buffers: x, y.
 func (a PadArgs) Launch(t bridge.DataType) Launch {
 	return quads(kernelName("pad", t), int(a.N*a.OutH*a.OutW), int(a.C), a)

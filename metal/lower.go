@@ -14,6 +14,7 @@ type lowering struct {
 	*fusions
 	graph  *tensor.Graph   // fused; its DTypes are those of storage, F32 or F16
 	asked  []tensor.DType  // by node: the DType of the graph that was given
+	index  []bool          // by node: see tensor.Graph.Indices
 	store  bridge.DataType // of activations of F32 graphs, and of weights
 	tuning *Tuning
 	values []*value          // by node; nil before its step, and for parameters
@@ -53,9 +54,12 @@ const mostElements = math.MaxInt32
 
 // chooseTypes sets the DType of every node to what it is stored as. BF16, which Metal has not
 // before version 3.1, is stored as float32. So are the nodes named in wide, the nodes that move or
-// add their elements, and what reads any of these, which may bring them back to size.
+// add their elements, and what reads any of these, which may bring them back to size. So is the
+// index of a Row, for float16 holds whole numbers up to 2048 only; one that is bound is as exact as
+// its source.
 func (l *lowering) chooseTypes(wide map[string]bool) error {
 	large := make([]bool, len(l.graph.Nodes()))
+	l.index = l.graph.Indices()
 	for i, t := range l.graph.Nodes() {
 		l.asked = append(l.asked, t.DType)
 		elements := 1
@@ -69,15 +73,15 @@ func (l *lowering) chooseTypes(wide map[string]bool) error {
 			reads = reads || large[in.Index()]
 		}
 		switch t.Op {
-		case tensor.OpAdd, tensor.OpReshape, tensor.OpPermute, tensor.OpConcat, tensor.OpSlice, tensor.OpPad, tensor.OpUpsample:
+		case tensor.OpAdd, tensor.OpReshape, tensor.OpPermute, tensor.OpConcat, tensor.OpSlice, tensor.OpRow, tensor.OpPad, tensor.OpUpsample:
 			large[i] = reads
 		}
 		large[i] = large[i] || wide[t.Name]
 		half := l.store == bridge.Float16
 		switch {
-		case t.Op == tensor.OpParam && half:
+		case t.Op == tensor.OpParam && half && !l.index[i]:
 			t.DType = tensor.F16
-		case reads || large[i] || t.DType == tensor.BF16:
+		case reads || large[i] || l.index[i] || t.DType == tensor.BF16:
 			t.DType = tensor.F32
 		case t.DType == tensor.F32 && half:
 			t.DType = tensor.F16
@@ -99,7 +103,11 @@ func (l *lowering) operand(t *tensor.Tensor, dtype bridge.DataType) operand {
 	v := l.values[t.Index()]
 	if t.Op == tensor.OpParam {
 		// The type does not depend on what overflowed: a weight is read from its file only once.
-		v = l.param(l.store, asStored, t.Weight)
+		store := l.store
+		if l.index[t.Index()] {
+			store = bridge.Float32
+		}
+		v = l.param(store, asStored, t.Weight)
 	}
 	if v.dtype == dtype {
 		return operand{value: v}
@@ -144,11 +152,14 @@ func (l *lowering) node(t *tensor.Tensor) (*value, error) {
 	}
 	operands := make([]operand, len(t.Inputs), len(t.Inputs)+1)
 	for i, in := range t.Inputs {
-		if in.Op == tensor.OpParam && (t.Op == tensor.OpGroupNorm || t.Op == tensor.OpLayerNorm) {
+		switch {
+		case in.Op == tensor.OpParam && (t.Op == tensor.OpGroupNorm || t.Op == tensor.OpLayerNorm):
 			operands[i] = operand{value: l.param(bridge.Float32, asStored, in.Weight)}
-			continue
+		case t.Op == tensor.OpRow && i == 1:
+			operands[i] = l.operand(in, bridge.Float32)
+		default:
+			operands[i] = l.operand(in, dtype)
 		}
-		operands[i] = l.operand(in, dtype)
 	}
 	y := l.activation(dtype, t.Shape.Elements())
 	operands = append(operands, operand{value: y})

@@ -26,6 +26,12 @@ func (l *lowering) move(t *tensor.Tensor, operands []operand) error {
 			Rows: uint32(outer), D: uint32(run),
 			OffsetX: uint32(run / t.Shape[t.Attrs.Axis] * t.Attrs.Start), LdX: uint32(width), LdY: uint32(run),
 		}, operands[0], operands[1])
+	case tensor.OpRow:
+		d := t.Shape.Elements()
+		l.emit(step{
+			node: t, launch: RowArgs{uint32(x[0]), uint32(d)}.Launch(dtype), operands: operands, result: 2, over: -1,
+			bytes: 2*int64(d*dtype.Size()) + int64(operands[1].bytes()),
+		})
 	case tensor.OpPad:
 		l.run(t, PadArgs{
 			N: uint32(x[0]), H: uint32(x[1]), W: uint32(x[2]), C: uint32(x[3]),

@@ -171,6 +171,13 @@ struct copy_args {
 };
 static_assert(sizeof(copy_args) == 24, "copy_args");
 
+// x is [rows, d], y is [1, d].
+struct row_args {
+    uint32_t rows;
+    uint32_t d;
+};
+static_assert(sizeof(row_args) == 8, "row_args");
+
 // x is [n, h, w, c], y is [n, out_h, out_w, c].
 struct pad_args {
     uint32_t n;

@@ -37,7 +37,7 @@ func TestKernels(t *testing.T) {
 		{"pointwise", testPointwise}, {"gelu", testGELU}, {"broadcast", testBroadcast}, {"geglu", testGEGLU},
 		{"cast", testCast}, {"cast_bf16", testCastBF16}, {"finite", testFinite},
 		{"group_norm", testGroupNorm}, {"layer_norm", testLayerNorm}, {"softmax", testSoftmax},
-		{"permute", testPermute}, {"copy", testCopy}, {"pad", testPad}, {"upsample", testUpsample}, {"avg_pool2d", testAvgPool2D},
+		{"permute", testPermute}, {"copy", testCopy}, {"row", testRow}, {"pad", testPad}, {"upsample", testUpsample}, {"avg_pool2d", testAvgPool2D},
 		{"gemm", testGEMM}, {"conv2d", testConv2D}, {"attention", testAttention},
 	}
 	ready(t)

@@ -49,6 +49,25 @@ kernel void copy(constant copy_args& args [[buffer(0)]],
 
 FLOATS(copy)
 
+// One row of x [rows, d]: the one that index says, or the nearest.
+template <typename T>
+kernel void row(constant row_args& args [[buffer(0)]],
+                device const T* x [[buffer(1)]],
+                device const float* index [[buffer(2)]],
+                device T* y [[buffer(3)]],
+                uint thread_index [[thread_position_in_grid]]) {
+    const uint i = 4 * thread_index;
+    if (i >= args.d) {
+        return;
+    }
+    const uint last = args.rows - 1;
+    // The second bound holds for a NaN, and where the first is rounded up, too.
+    const uint at = min(uint(clamp(index[0], 0.0f, float(last))), last);
+    write4(y + i, args.d - i, true, read4(x + at * args.d + i, args.d - i, args.d % 4 == 0));
+}
+
+FLOATS(row)
+
 // Zeros around height and width.
 template <typename T>
 kernel void pad(constant pad_args& args [[buffer(0)]],

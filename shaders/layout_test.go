@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"ldm-mac/bridge"
 	"ldm-mac/ldm/tensor"
 	"ldm-mac/metal"
 )
@@ -82,6 +83,31 @@ func testCopy(t *testing.T) {
 			}
 			r.launch(c.Launch(r.dtype), pack(r.dtype, x), y)
 			r.within(y, r.dtype, want, exact)
+		})
+	}
+}
+
+func testRow(t *testing.T) {
+	for _, c := range []struct {
+		args  metal.RowArgs
+		index float64
+		want  int // row
+	}{
+		{metal.RowArgs{Rows: 1, D: 1}, 0, 0},
+		{metal.RowArgs{Rows: 5, D: 8}, 3, 3},
+		{metal.RowArgs{Rows: 5, D: 7}, 4, 4},
+		{metal.RowArgs{Rows: 3, D: 1300}, 1, 1},
+		{metal.RowArgs{Rows: 2050, D: 3}, 2049, 2049},
+		{metal.RowArgs{Rows: 5, D: 6}, -7, 0},
+		{metal.RowArgs{Rows: 5, D: 6}, 5, 4},
+		{metal.RowArgs{Rows: 5, D: 6}, 1e30, 4},
+	} {
+		each(t, fmt.Sprintf("%+v/%g", c.args, c.index), func(r run) {
+			d := int(c.args.D)
+			x := r.normal(r.dtype, int(c.args.Rows)*d, 0, 1)
+			y := blank(r.dtype, d)
+			r.launch(c.args.Launch(r.dtype), pack(r.dtype, x), pack(bridge.Float32, []float64{c.index}), y)
+			r.within(y, r.dtype, x[c.want*d:][:d], exact)
 		})
 	}
 }

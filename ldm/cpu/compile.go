@@ -165,6 +165,8 @@ func (c *compiler) steps(t *tensor.Tensor, stored tensor.DType) ([]*step, error)
 		return concat(dst, operands, t), nil
 	case tensor.OpSlice:
 		return slice(dst, x, t), nil
+	case tensor.OpRow:
+		return row(dst, x, operands[1], t), nil
 	case tensor.OpPad:
 		return pad(dst, x, t), nil
 	case tensor.OpUpsample:

@@ -77,6 +77,19 @@ func slice(dst, x *value, t *tensor.Tensor) []*step {
 	})
 }
 
+// row reads the index when it runs.
+func row(dst, x, index *value, t *tensor.Tensor) []*step {
+	rows, n := t.Inputs[0].Shape[0], t.Shape.Elements()
+	return []*step{{parts: (n + chunk - 1) / chunk, run: func(_ *worker, part int) {
+		lo, hi := part*chunk, min((part+1)*chunk, n)
+		at := 0
+		if i := float64(index.data[0]); i > 0 { // also false for a NaN
+			at = int(min(i, float64(rows-1)))
+		}
+		copy(dst.data[lo:hi], x.data[at*n+lo:])
+	}}}
+}
+
 func pad(dst, x *value, t *tensor.Tensor) []*step {
 	in, out, p := t.Inputs[0].Shape, t.Shape, t.Attrs.Padding
 	width, line, left := out[2]*out[3], in[2]*in[3], p.Left*in[3]

@@ -1,5 +1,7 @@
 package tensor
 
+import "slices"
+
 // Fused is the graph as backends compute it: a SiLU that alone reads a GroupNorm becomes its
 // Activation, and nodes on which no output depends are left out. The nodes are new; a joined
 // pair has the name of its SiLU.
@@ -65,6 +67,22 @@ func (g *Graph) uses() (needed []bool, readers []int) {
 		}
 	}
 	return needed, readers
+}
+
+// Indices tells by node whether the index of a Row is computed from it without being rounded on the
+// way. Backends keep these as F32: half the bits do not hold larger whole numbers.
+func (g *Graph) Indices() []bool {
+	index := make([]bool, len(g.nodes))
+	for i, t := range slices.Backward(g.nodes) {
+		index[i] = index[i] && (t.Op != OpCast || t.DType == F32)
+		if t.Op == OpRow {
+			index[t.Inputs[1].index] = true
+		}
+		for _, in := range t.Inputs {
+			index[in.index] = index[in.index] || index[i]
+		}
+	}
+	return index
 }
 
 // Observed is the graph with every computed node as an output under its own name, for comparing

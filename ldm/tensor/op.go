@@ -24,6 +24,7 @@ const (
 	OpPermute             // axes in another order
 	OpConcat              // along Axis
 	OpSlice               // Start:Stop along Axis
+	OpRow                 // the one of the first axis that an index says
 	OpPad                 // zeros around height and width
 	OpCast                // another storage type
 	OpUpsample            // nearest neighbour, twice the height and width
@@ -34,7 +35,7 @@ const (
 var opNames = [opCount]string{
 	"input", "param", "add", "mul", "affine", "silu", "gelu", "quick_gelu", "group_norm",
 	"layer_norm", "softmax", "matmul", "linear", "conv2d", "attention", "reshape", "permute",
-	"concat", "slice", "pad", "cast", "upsample", "avg_pool2d",
+	"concat", "slice", "row", "pad", "cast", "upsample", "avg_pool2d",
 }
 
 // String is the one word for the operator in kernels, files, profiles and messages.

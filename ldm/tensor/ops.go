@@ -233,6 +233,16 @@ func Slice(x *Tensor, axis, start, stop int) *Tensor {
 	return node(OpSlice, x.Shape.with(axis, stop-start), Attrs{Axis: axis, Start: start, Stop: stop}, nil, x)
 }
 
+// Row is row index of x [m, ...], as [1, ...]. index [1] holds a whole number from 0 to m-1, up to
+// 2^24 exactly whatever the graph's storage type (see Indices); a smaller one means the first row, a
+// larger one the last.
+func Row(x, index *Tensor) *Tensor {
+	if len(x.Shape) == 0 || !index.Shape.Equal(Shape{1}) {
+		return x.graph.fail(x, "row: %s has no row that an index %s says", x.Shape, index.Shape)
+	}
+	return node(OpRow, x.Shape.with(0, 1), Attrs{}, nil, x, index)
+}
+
 // Pad puts rows and columns of zeros around x [n, h, w, c].
 func Pad(x *Tensor, pad Padding) *Tensor {
 	if len(x.Shape) != 4 || pad.least() < 0 {

@@ -23,6 +23,11 @@ func (a arena) Compile(g *tensor.Graph) (tensor.Program, error) {
 		return nil, err
 	}
 	program := &arenaProgram{referenceProgram: p.(*referenceProgram)}
+	for i, index := range program.graph.Indices() {
+		if index {
+			program.graph.Nodes()[i].DType = tensor.F32
+		}
+	}
 	program.plan = tensor.NewPlan(program.graph)
 	program.memory = make([]byte, program.plan.Size)
 	return program, nil

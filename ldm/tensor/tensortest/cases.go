@@ -49,6 +49,14 @@ func (b *builder) normal(mean, std float64, shape ...int) *tensor.Tensor {
 // input is an input of standard normal values.
 func (b *builder) input(shape ...int) *tensor.Tensor { return b.normal(0, 1, shape...) }
 
+// index is an input [1] of a whole number, which no storage type rounds.
+func (b *builder) index(value float32) *tensor.Tensor {
+	name := fmt.Sprintf("x%d", b.made)
+	b.made++
+	b.inputs[name] = tensor.Array{Shape: tensor.Shape{1}, Data: []float32{value}}
+	return b.Input(name, 1)
+}
+
 // weight is a parameter of normal values that keeps the size of what it is applied to: its
 // standard deviation is 1/√fan-in for a matrix or kernel and 1 for a vector.
 func (b *builder) weight(dtype tensor.DType, shape ...int) *tensor.Weight {

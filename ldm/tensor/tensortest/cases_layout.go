@@ -84,6 +84,40 @@ func layoutCases() []testCase {
 			return tensor.Slice(b.input(c.shape...), c.axis, c.start, c.stop)
 		})
 	}
+	for _, c := range []struct {
+		shape []int
+		index float32
+	}{
+		{[]int{1}, 0},
+		{[]int{7}, 6},
+		{[]int{5, 33}, 0},
+		{[]int{5, 33}, 3},
+		{[]int{50, 320}, 49}, // time embeddings
+		{[]int{3, 4, 5, 6}, 1},
+		{[]int{4096, 3}, 4095}, // no float16
+		{[]int{5, 33}, -2},     // the first
+		{[]int{5, 33}, 1e9},    // the last
+	} {
+		add(fmt.Sprintf("row/%s_%g", label(c.shape...), c.index), func(b *builder) *tensor.Tensor {
+			return tensor.Row(b.input(c.shape...), b.index(c.index))
+		})
+	}
+	add("row/computed", func(b *builder) *tensor.Tensor {
+		return tensor.Row(b.input(4096, 3), tensor.Reshape(tensor.Affine(b.index(2047), 2, 1), 1))
+	})
+	add("row/of_row", func(b *builder) *tensor.Tensor {
+		table := b.Param(tensor.WeightOf("table", []float32{7, 3001, 5}, 3))
+		return tensor.Row(b.input(3002, 2), tensor.Row(table, b.index(1)))
+	})
+	for _, dtype := range []tensor.DType{tensor.F32, tensor.F16, tensor.BF16} {
+		add("row/param_"+dtype.String(), func(b *builder) *tensor.Tensor {
+			return tensor.Add(b.input(1, 36), tensor.Row(b.Param(b.weight(dtype, 9, 36)), b.index(4)))
+		})
+	}
+	add("row/broadcast", func(b *builder) *tensor.Tensor {
+		row := tensor.Row(b.input(6, 40), b.index(2))
+		return tensor.Add(b.input(2, 4, 5, 40), tensor.Reshape(row, 1, 1, 1, 40))
+	})
 	for _, pad := range []tensor.Padding{{}, tensor.Same(3), {Bottom: 1, Right: 1}, {Top: 1, Bottom: 2, Left: 3, Right: 4}} {
 		add(fmt.Sprintf("pad/2x3x5x3_p%d%d%d%d", pad.Top, pad.Bottom, pad.Left, pad.Right), func(b *builder) *tensor.Tensor {
 			return tensor.Pad(b.input(2, 3, 5, 3), pad)

@@ -79,6 +79,16 @@ func TestSuiteFindsDefects(t *testing.T) {
 		{"scale of head size 8", "attention/", attrs(tensor.OpAttention, func(a *tensor.Attrs) { a.Scale = rootScale(8) })},
 		{"shift ignored", "affine/", attrs(tensor.OpAffine, func(a *tensor.Attrs) { a.Shift = 0 })},
 		{"slice from the start", "slice/", attrs(tensor.OpSlice, func(a *tensor.Attrs) { a.Start = 0 })},
+		{"always the first row", "row/", instead(tensor.OpRow, func(t *tensor.Tensor, args [][]float64) []float64 {
+			return args[0][:t.Shape.Elements()]
+		})},
+		{"row index in float16", "row/", instead(tensor.OpRow, func(t *tensor.Tensor, args [][]float64) []float64 {
+			return compute(t, [][]float64{args[0], {round(args[1][0], tensor.F16)}})
+		})},
+		{"row index wraps around", "row/", instead(tensor.OpRow, func(t *tensor.Tensor, args [][]float64) []float64 {
+			rows := float64(t.Inputs[0].Shape[0])
+			return compute(t, [][]float64{args[0], {math.Mod(math.Mod(args[1][0], rows)+rows, rows)}})
+		})},
 		{"inverse permutation", "permute/", instead(tensor.OpPermute, inversePermutation)},
 		{"cast ignored", "cast/", pointwise(tensor.OpCast, func(x float64) float64 { return x })},
 		{"cast truncates", "cast/", instead(tensor.OpCast, truncatingCast)},

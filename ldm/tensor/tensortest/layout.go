@@ -56,6 +56,8 @@ func layout(t *tensor.Tensor, args [][]float64) []float64 {
 			x, shape = args[part], t.Inputs[part].Shape
 		case tensor.OpSlice:
 			from[t.Attrs.Axis] += t.Attrs.Start
+		case tensor.OpRow:
+			from[0] = int(min(max(args[1][0], 0), float64(shape[0]-1)))
 		case tensor.OpPad:
 			from[1] -= t.Attrs.Padding.Top
 			from[2] -= t.Attrs.Padding.Left

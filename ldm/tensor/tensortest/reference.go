@@ -101,7 +101,7 @@ func compute(t *tensor.Tensor, args [][]float64) []float64 {
 		return x
 	case tensor.OpCast:
 		return each(x, func(x float64) float64 { return round(x, t.DType) })
-	case tensor.OpPermute, tensor.OpConcat, tensor.OpSlice, tensor.OpPad, tensor.OpUpsample, tensor.OpAvgPool2D:
+	case tensor.OpPermute, tensor.OpConcat, tensor.OpSlice, tensor.OpRow, tensor.OpPad, tensor.OpUpsample, tensor.OpAvgPool2D:
 		return layout(t, args)
 	}
 	panic(fmt.Sprintf("tensortest: operator %s has no definition here", t.Op))

@@ -48,6 +48,7 @@ func Checks() []Check {
 		{"program/mistake", checkMistake},
 		{"program/canceled", checkCanceled},
 		{"program/bind", checkBind},
+		{"program/bind_rows", checkRows},
 		{"program/bind_errors", checkBindErrors},
 		{"program/two_at_once", checkTwo},
 	} {

@@ -3,6 +3,7 @@ package tensortest
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"ldm-mac/ldm/tensor"
 )
@@ -57,6 +58,57 @@ func checkBind(backend tensor.Backend, dtype tensor.DType) error {
 	}
 	if _, err := to.Run(context.Background(), map[string]tensor.Array{"a": c1, "c": c1}); err == nil {
 		return fmt.Errorf("run accepts an array for a bound input")
+	}
+	return nil
+}
+
+// checkRows computes what belongs to each of many steps at once, and then takes the row of each.
+func checkRows(backend tensor.Backend, dtype tensor.DType) error {
+	const steps, channels = 2100, 24
+	g, in := testCase{build: func(b *builder) {
+		table := tensor.Linear(tensor.SiLU(b.input(steps, 8)), b.weight(tensor.F32, channels, 8), nil)
+		row := tensor.Reshape(tensor.Row(table, b.Input("step", 1)), 1, 1, 1, channels)
+		x := tensor.Conv2D(b.input(2, 4, 4, 4), b.weight(tensor.F32, channels, 4, 3, 3), nil, 1, tensor.Same(3))
+		b.Output("y", tensor.Add(x, row))
+	}}.graph(dtype)
+	const times = "x0"
+	once, rest := g.Hoist(times)
+	from, err := backend.Compile(once)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := backend.Compile(rest)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if len(once.Outputs()) != 1 {
+		return fmt.Errorf("%d values are kept, want the table alone", len(once.Outputs()))
+	}
+	kept := once.Outputs()[0].Name
+	if err := to.Bind(kept, from, kept); err != nil {
+		return err
+	}
+	if _, err := run(from, map[string]tensor.Array{times: in[times]}); err != nil {
+		return err
+	}
+	later := maps.Clone(in)
+	delete(later, times)
+	for _, step := range []float32{0, steps - 1, 1000, steps - 2} {
+		index := tensor.Array{Shape: tensor.Shape{1}, Data: []float32{step}}
+		in["step"], later["step"] = index, index
+		want, err := Evaluate(g, in)
+		if err != nil {
+			return err
+		}
+		out, err := run(to, later)
+		if err != nil {
+			return err
+		}
+		if _, err := compareOutputs(g, out, want, 1); err != nil {
+			return fmt.Errorf("step %g: %w", step, err)
+		}
 	}
 	return nil
 }
