@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"ldm/firststage":                  {"ldm/nn", "ldm/tensor"},
 	"ldm/goldentest":                  {"ldm/checkpoint", "ldm/tensor"},
 	"ldm/imageio":                     {},
+	"ldm/labels":                      {},
 	"ldm/nn":                          {"ldm/tensor"},
 	"ldm/pipeline":                    {"ldm/checkpoint", "ldm/cond", "ldm/firststage", "ldm/imageio", "ldm/rng", "ldm/sampler", "ldm/tensor", "ldm/tokenizer", "ldm/unet"},
 	"ldm/rng":                         {},
