@@ -53,8 +53,8 @@ func (l *List) wanted() string {
 
 // containing are the classes with a name that key is a part of.
 func (l *List) containing(key string) (found []int) {
-	for i, names := range l.names {
-		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(fold(name), key) }) {
+	for i, names := range l.folded {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, key) }) {
 			found = append(found, i)
 		}
 	}
@@ -82,12 +82,15 @@ func (l *List) near(key string) []int {
 	}
 	type candidate struct{ class, distance int }
 	var all []candidate
-	for i, names := range l.names {
-		best := candidate{i, max(1, len(key)/4) + 1}
+	most := max(1, len(key)/4)
+	for i, names := range l.folded {
+		best := candidate{i, most + 1}
 		for _, name := range names {
-			best.distance = min(best.distance, distance(key, fold(name)))
+			if d := len(name) - len(key); d <= most && -d <= most { // the least distance
+				best.distance = min(best.distance, distance(key, name))
+			}
 		}
-		if best.distance <= max(1, len(key)/4) {
+		if best.distance <= most {
 			all = append(all, best)
 		}
 	}

@@ -11,10 +11,11 @@ import (
 
 // List is a vocabulary of classes with numbers from 0.
 type List struct {
-	what  string     // what a class is called in messages
-	names [][]string // of every class, the usual one first; nil where only numbers are known
-	count int
-	exact map[string][]int // classes by each folded name
+	what   string     // what a class is called in messages
+	names  [][]string // of every class, the usual one first; nil where only numbers are known
+	folded [][]string // the same, as fold writes them
+	count  int
+	exact  map[string][]int // classes by each folded name
 }
 
 // Len is the number of classes.
@@ -70,11 +71,13 @@ func parse(what, text string) *List {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		names := strings.Split(line, ", ")
+		var folded []string
 		for _, name := range names {
 			key := fold(name)
+			folded = append(folded, key)
 			l.exact[key] = append(l.exact[key], l.count)
 		}
-		l.names = append(l.names, names)
+		l.names, l.folded = append(l.names, names), append(l.folded, folded)
 		l.count++
 	}
 	return l
