@@ -55,9 +55,10 @@ var COCOStuff = sync.OnceValue(func() *List { return parse("COCO-Stuff class", c
 
 // OpenImages has the 340 categories of the layout model: those of Open Images that its authors'
 // loader keeps, sorted by their ids, suitcases last. Twelve more names are those of categories that
-// the loader merges, as "Man" into "Person" (CompVis/retrieval-augmented-diffusion-models,
-// rdm/data/openimages_bbox_helpers, whose classes have the names that the model's config.yaml gives;
-// CompVis/taming-transformers, taming/data/annotated_objects_open_images.py, has the same order).
+// the loader merges, as "Man" into "Person". The loader is not published beside the model, but with
+// the class and key that the model's config.yaml names in CompVis/retrieval-augmented-diffusion-models
+// (rdm/data/openimages.py, openimages_bbox_helpers); CompVis/taming-transformers
+// (taming/data/annotated_objects_open_images.py) has the same order.
 var OpenImages = sync.OnceValue(func() *List { return parse("Open Images category", openImages) })
 
 // OpenImagesStride is by how much the layout model's token for a category grows with each flag: the
