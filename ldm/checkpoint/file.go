@@ -21,7 +21,9 @@ type File struct {
 	path     string
 	weights  map[string]*tensor.Weight
 	metadata map[string]string
+	counters map[string]int64
 	foreign  []string
+	format   string
 	unmap    []func() error
 }
 
@@ -126,15 +128,19 @@ func (f *File) parse(data []byte, shards func(string) (*File, error)) error {
 		return fmt.Errorf("%w: a Git LFS pointer stands in place of the weights; "+
 			"run git lfs pull in the model's repository or download the file itself", ErrNotCheckpoint)
 	case looksLikeSafetensors(data):
+		f.format = "safetensors"
 		return f.parseSafetensors(data)
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
+		f.format = "PyTorch zip"
 		return f.parseTorchZip(data)
 	case looksLikePickle(data):
+		f.format = "PyTorch legacy"
 		return f.parseTorchLegacy(data)
 	}
 	text := bytes.TrimSpace(bytes.TrimPrefix(data[:min(len(data), 512)], []byte("\ufeff")))
 	switch {
 	case bytes.HasPrefix(text, []byte("{")):
+		f.format = "shards"
 		return f.parseIndex(data, shards)
 	case bytes.HasPrefix(text, []byte("<")):
 		return fmt.Errorf("%w: a web page stands in place of the weights; "+
@@ -161,6 +167,32 @@ func (f *File) Weight(name string) (*tensor.Weight, bool) {
 // is none. The map belongs to the file.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
+// Format says what kind of file it is: "safetensors", "PyTorch zip", "PyTorch legacy" or "shards".
+func (f *File) Format() string { return f.format }
+
+// Counter is an integer that a trainer keeps beside the weights of a PyTorch file, such as
+// "global_step"; false when there is none.
+func (f *File) Counter(name string) (int64, bool) {
+	n, ok := f.counters[name]
+	return n, ok
+}
+
+// Renamed is a file of other tensors, whose data are usually parts of f's: what remains of f after
+// a choice or under other names. It has f's path, metadata and counters, and takes over f, which
+// must not be used any more; when two tensors have one name, f stays as it is.
+func (f *File) Renamed(weights []*tensor.Weight) (*File, error) {
+	r := *f
+	r.weights = make(map[string]*tensor.Weight, len(weights))
+	for _, w := range weights {
+		if r.weights[w.Name] != nil {
+			return nil, errorf(f.path, "two tensors become %q", w.Name)
+		}
+		r.weights[w.Name] = w
+	}
+	f.unmap = nil
+	return &r, nil
+}
+
 // Foreign names the Python functions and classes, sorted, that a PyTorch file wants called
 // outside its tensors (callbacks of a trainer, but also attacks). None was.
 func (f *File) Foreign() []string { return f.foreign }
@@ -171,6 +203,6 @@ func (f *File) Close() error {
 	for _, unmap := range f.unmap {
 		errs = append(errs, unmap())
 	}
-	f.weights, f.metadata, f.foreign, f.unmap = nil, nil, nil, nil
+	f.weights, f.metadata, f.counters, f.foreign, f.unmap = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

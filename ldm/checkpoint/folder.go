@@ -27,14 +27,30 @@ type Folder struct {
 	Class      string               // of the pipeline, such as "LDMTextToImagePipeline"
 	Components map[string]Component // by folder name; those that are null in the index are left out
 
-	path string
-	fsys fs.FS
+	// Convention says whose program the model's numbers follow where they differ (how a mask blackens
+	// a picture, how many steps a sampler takes): Diffusers or CompVis.
+	Convention string
+
+	// Missing names, sorted, the components of a model made of a single file that the file cannot
+	// hold, such as "tokenizer"; nil for folders on disk.
+	Missing []string
+
+	path    string
+	fsys    fs.FS
+	weights func(component string) (*File, error) // nil: the files of fsys
 }
 
+// The conventions of models.
+const (
+	Diffusers = "diffusers"
+	CompVis   = "compvis"
+)
+
 // libraries are those that diffusers' pipelines name in model_index.json; "latent_diffusion" and
-// "stable_diffusion" are its own modules (diffusers pipelines/__init__.py). None is imported:
-// another name only shows that the file was not written by diffusers.
-var libraries = []string{"diffusers", "transformers", "latent_diffusion", "stable_diffusion"}
+// "stable_diffusion" are its own modules (diffusers pipelines/__init__.py). "ldm-mac" is that of
+// the components that diffusers has no class for. None is imported: another name only shows that
+// the file was written by neither.
+var libraries = []string{"diffusers", "transformers", "latent_diffusion", "stable_diffusion", "ldm-mac"}
 
 // hubID is the form of a model's name on the Hugging Face Hub.
 var hubID = regexp.MustCompile(`^[\w-][\w.-]*/[\w-][\w.-]*$`)
@@ -58,13 +74,24 @@ func OpenFolder(path string) (*Folder, error) {
 // path is what messages call it. Weights are mapped where fsys opens them as *os.File and are
 // read into memory otherwise.
 func OpenFolderFS(path string, fsys fs.FS) (*Folder, error) {
-	f := &Folder{path: path, fsys: fsys, Components: map[string]Component{}}
+	return newFolder(&Folder{path: path, fsys: fsys})
+}
+
+// newFolder reads the index of f.
+func newFolder(f *Folder) (*Folder, error) {
+	f.Components = map[string]Component{}
 	var index map[string]json.RawMessage
 	if err := f.readJSON("model_index.json", &index); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(index["_class_name"], &f.Class); err != nil || f.Class == "" {
 		return nil, errorf(f.join("model_index.json"), "want the pipeline's class as the string _class_name")
+	}
+	f.Convention = Diffusers
+	if value, ok := index["_convention"]; ok {
+		if err := json.Unmarshal(value, &f.Convention); err != nil || f.Convention != Diffusers && f.Convention != CompVis {
+			return nil, errorf(f.join("model_index.json"), "_convention is %.40q, want %q or %q", value, Diffusers, CompVis)
+		}
 	}
 	for name, value := range index {
 		var pair []*string
@@ -83,8 +110,13 @@ func OpenFolderFS(path string, fsys fs.FS) (*Folder, error) {
 // Path is the folder's path, or what its opener called it.
 func (f *Folder) Path() string { return f.path }
 
-// join is the path of a file for messages.
-func (f *Folder) join(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
+// join is the path of a file for messages. Files of a model made of a single file follow its name.
+func (f *Folder) join(name string) string {
+	if f.weights != nil {
+		return f.path + "#" + name
+	}
+	return filepath.Join(f.path, filepath.FromSlash(name))
+}
 
 // maxFile bounds files that are read whole: configs, vocabularies.
 const maxFile = 64 << 20
@@ -154,6 +186,9 @@ var weightNames = []string{
 
 // Weights opens the weights of a component, of which the caller owns the file.
 func (f *Folder) Weights(component string) (*File, error) {
+	if f.weights != nil {
+		return f.weights(component)
+	}
 	name, err := f.first(component, weightNames)
 	if err != nil {
 		return nil, err
@@ -162,8 +197,12 @@ func (f *Folder) Weights(component string) (*File, error) {
 }
 
 // WeightFiles are the names within the folder, with slashes, of the files that hold the weights of a
-// component: one, or the shards of an index in the order of their names. They are not opened.
+// component: one, or the shards of an index in the order of their names. They are not opened. For
+// a model made of a single file that is the name of the file.
 func (f *Folder) WeightFiles(component string) ([]string, error) {
+	if f.weights != nil {
+		return []string{filepath.Base(f.path)}, nil
+	}
 	name, err := f.first(component, weightNames)
 	if err != nil || !strings.HasSuffix(name, ".json") {
 		return []string{name}, err
@@ -181,6 +220,15 @@ func (f *Folder) WeightFiles(component string) ([]string, error) {
 		shards[i] = siblingName(name, shard)
 	}
 	return shards, nil
+}
+
+// OpenFile opens a file that WeightFiles named, to read its bytes.
+func (f *Folder) OpenFile(name string) (fs.File, error) {
+	file, err := f.fsys.Open(name)
+	if err != nil {
+		return nil, &Error{f.join(name), bare(err)}
+	}
+	return file, nil
 }
 
 // first returns the first of the names that exists in the component's folder.

@@ -16,20 +16,35 @@ var oldAttention = map[string]string{
 // oldName returns the deprecated name of a weight: "….attentions.0.to_q.bias" was once
 // "….attentions.0.query.bias". False when there is none.
 func oldName(name string) (string, bool) {
-	head, tail, ok := cutLast(name, "attentions.")
-	if !ok || head != "" && !strings.HasSuffix(head, ".") {
-		return "", false
-	}
-	index, layer, ok := strings.Cut(tail, ".")
-	if !ok {
-		return "", false
-	}
+	head, layer, ok := attention(name)
 	for current, old := range oldAttention {
-		if parameter, ok := strings.CutPrefix(layer, current+"."); ok {
-			return head + "attentions." + index + "." + old + "." + parameter, true
+		if parameter, found := strings.CutPrefix(layer, current+"."); ok && found {
+			return head + old + "." + parameter, true
 		}
 	}
 	return "", false
+}
+
+// CurrentName is the name that diffusers gives today to a weight, which may have a deprecated one:
+// "….attentions.0.to_q.bias" for "….attentions.0.query.bias". Other names stay.
+func CurrentName(name string) string {
+	head, layer, ok := attention(name)
+	for current, old := range oldAttention {
+		if parameter, found := strings.CutPrefix(layer, old+"."); ok && found {
+			return head + current + "." + parameter
+		}
+	}
+	return name
+}
+
+// attention cuts the name of a weight behind "attentions.N.".
+func attention(name string) (head, layer string, ok bool) {
+	head, tail, ok := cutLast(name, "attentions.")
+	if !ok || head != "" && !strings.HasSuffix(head, ".") {
+		return "", "", false
+	}
+	index, layer, ok := strings.Cut(tail, ".")
+	return head + "attentions." + index + ".", layer, ok
 }
 
 func cutLast(s, separator string) (before, after string, found bool) {

@@ -206,6 +206,13 @@ func (f *File) takeState(t *torchFile, top any, foreign map[string]bool) error {
 	if !ok {
 		return fmt.Errorf("the file holds %s, want a dict with a state_dict or of tensors", kind(top))
 	}
+	f.counters = map[string]int64{}
+	for _, p := range state.pairs {
+		name, isText := p.key.(string)
+		if n, ok := p.value.(int64); ok && isText {
+			f.counters[name] = n
+		}
+	}
 	if inner, ok := state.get("state_dict"); ok {
 		if state, ok = inner.(*dict); !ok {
 			return fmt.Errorf("state_dict is %s, want a dict", kind(inner))

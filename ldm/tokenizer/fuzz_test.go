@@ -13,26 +13,34 @@ var seeds = []string{
 	strings.Repeat("a", 101), strings.Repeat("\u0308\u0323", 40), "never.split x", "\U0002b820\u1734",
 }
 
-// check holds a tokenizer to what is true of every text.
-func check(t *testing.T, w *WordPiece, text string, length int) {
+// checkTokenizer holds a tokenizer to what is true of every text; tokens are those of its ids,
+// nil where a piece may be a word that has no id.
+func checkTokenizer(t *testing.T, w Tokenizer, tokens []string, text string, length int) {
 	t.Helper()
-	pieces := w.Pieces(text)
-	ids, tokens, truncated := w.Encode(text, length)
-	if len(ids) != max(length, 0) || len(tokens) != len(ids) {
-		t.Fatalf("%q: %d ids and %d tokens, want %d", text, len(ids), len(tokens), length)
+	all := w.Pieces(text)
+	ids, pieces, truncated := w.Encode(text, length)
+	if len(ids) != max(length, 0) || len(pieces) != len(ids) {
+		t.Fatalf("%q: %d ids and %d pieces, want %d", text, len(ids), len(pieces), length)
 	}
-	for _, id := range ids {
-		if id < 0 || int(id) >= w.Size() {
-			t.Fatalf("%q: id %d, want one below %d", text, id, w.Size())
+	for i, id := range ids {
+		if id < 0 || int(id) >= w.Size() || tokens != nil && tokens[id] != pieces[i] {
+			t.Fatalf("%q: id %d of %d stands for %q", text, id, w.Size(), pieces[i])
 		}
 	}
-	kept := min(len(pieces), max(length-2, 0))
-	if truncated != len(pieces)-kept {
-		t.Fatalf("%q: %d of %d pieces truncated to a length of %d", text, truncated, len(pieces), length)
+	kept := min(len(all), max(length-2, 0))
+	if truncated != len(all)-kept {
+		t.Fatalf("%q: %d of %d pieces truncated to a length of %d", text, truncated, len(all), length)
 	}
-	if kept > 0 && !slices.Equal(tokens[1:1+kept], pieces[:kept]) {
-		t.Fatalf("%q: tokens %q, pieces %q", text, tokens, pieces)
+	if kept > 0 && !slices.Equal(pieces[1:1+kept], all[:kept]) {
+		t.Fatalf("%q: encoded %q, pieces %q", text, pieces, all)
 	}
+}
+
+// check is checkTokenizer, and more that is true of WordPiece.
+func check(t *testing.T, w *WordPiece, text string, length int) {
+	t.Helper()
+	checkTokenizer(t, w, nil, text, length)
+	pieces := w.Pieces(text)
 	// What came out as words goes in again as the same words.
 	var again strings.Builder
 	for _, piece := range pieces {
@@ -86,12 +94,7 @@ func FuzzVocab(f *testing.F) {
 			return
 		}
 		for _, text := range append(seeds, vocab) {
-			ids, tokens, _ := w.Encode(text, 16)
-			for i, id := range ids {
-				if int(id) >= w.Size() || w.vocabulary.tokens[id] != tokens[i] {
-					t.Fatalf("%q: id %d stands for %q", text, id, tokens[i])
-				}
-			}
+			checkTokenizer(t, w, w.tokens, text, 16)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func TestGoldenTokenizer(t *testing.T) {
 			if n := min(len(tokens), length); !slices.Equal(pieces[:n-1], tokens[:n-1]) {
 				t.Errorf("%q: %q, want %q", prompt, pieces, tokens)
 			}
-			if !slices.Equal(pieces, w.tokensOf(ids)) {
+			if !slices.Equal(pieces, w.piecesOf(ids)) {
 				t.Errorf("%q: pieces %q of ids %d", prompt, pieces, ids)
 			}
 			if n := len(w.Pieces(prompt)); truncated != max(0, n+2-length) {
@@ -69,7 +69,7 @@ func openFolder(t *testing.T, dir string) *WordPiece {
 	return w
 }
 
-func (w *WordPiece) tokensOf(ids []int32) (tokens []string) {
+func (w *WordPiece) piecesOf(ids []int32) (tokens []string) {
 	for _, id := range ids {
 		tokens = append(tokens, w.vocabulary.tokens[id])
 	}

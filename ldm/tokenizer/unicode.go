@@ -5,6 +5,36 @@ import (
 	"unicode/utf8"
 )
 
+// eachWord is the cleaning that both tokenizers begin with (BasicTokenizer): it gives word the parts
+// of a text between white space, and ideographs one by one where chinese says so, without what
+// isDropped drops. It lowers each rune before words are normalised, which matters to marks that
+// only a small letter composes with. A word's memory is used again for the next.
+func eachWord(text string, chinese, lowerCase bool, word func([]rune)) {
+	var runes []rune
+	flush := func() {
+		if len(runes) > 0 {
+			word(runes)
+			runes = runes[:0]
+		}
+	}
+	for _, r := range text { // a byte that is not UTF-8 reads as U+FFFD
+		switch {
+		case isDropped(r):
+		case isSpace(r):
+			flush()
+		case chinese && isChinese(r):
+			flush()
+			runes = append(runes, r)
+			flush()
+		case lowerCase:
+			runes = lower(runes, r)
+		default:
+			runes = append(runes, r)
+		}
+	}
+	flush()
+}
+
 // isDropped reports whether clean_text removes r: NUL, the replacement character, which stands for
 // every byte that is not UTF-8, and the categories C* (control, format, private use, unassigned)
 // except tab and line ends.

@@ -22,20 +22,17 @@ type vocabulary struct {
 // followMark starts the pieces that go on with a word.
 const followMark = "##"
 
-// readVocabulary reads one token a line; the line's number, from 0, is its id. Lines end in LF,
-// CR LF or CR as in Python's text files, and the last of equal tokens counts.
+// newlines makes line ends of CR LF and CR what they are in Python's text files.
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// readVocabulary reads one token a line; the line's number, from 0, is its id. The last of equal
+// tokens counts.
 func readVocabulary(r io.Reader) (*vocabulary, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxVocabulary+1))
+	data, err := readText(r, "vocabulary")
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: vocabulary: %w", err)
+		return nil, err
 	}
-	if len(data) > maxVocabulary {
-		return nil, fmt.Errorf("tokenizer: vocabulary is larger than %d bytes", maxVocabulary)
-	}
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("tokenizer: vocabulary is not UTF-8 text")
-	}
-	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
+	text := newlines.Replace(string(data))
 	v := &vocabulary{
 		tokens: strings.Split(strings.TrimSuffix(text, "\n"), "\n"),
 		ids:    map[string]int32{},

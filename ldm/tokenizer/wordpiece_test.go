@@ -115,7 +115,7 @@ func TestEncode(t *testing.T) {
 			t.Errorf("%q in %d: %q and %d truncated, want %q and %d", test.text, test.length, got,
 				truncated, test.want, test.truncated)
 		}
-		if !slices.Equal(w.tokensOf(ids), pieces) {
+		if !slices.Equal(w.piecesOf(ids), pieces) {
 			t.Errorf("%q in %d: ids %d do not stand for %q", test.text, test.length, ids, pieces)
 		}
 	}
