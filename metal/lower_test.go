@@ -72,7 +72,7 @@ func uNet(t *testing.T, size, heads, context int) *tensor.Graph {
 		t.Fatal(err)
 	}
 	g := tensor.NewGraph()
-	g.Output("out", u.Forward(g.Input("x", 2, size, size, 4), g.Input("sinusoids", 2, 320), g.Input("cond", 2, 77, context)))
+	g.Output("out", u.Forward(unet.Inputs{X: g.Input("x", 2, size, size, 4), Sinusoids: g.Input("sinusoids", 2, 320), Cond: g.Input("cond", 2, 77, context)}))
 	if err := g.Err(); err != nil {
 		t.Fatal(err)
 	}

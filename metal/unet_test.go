@@ -60,7 +60,7 @@ func golden(t *testing.T) (*tensor.Graph, map[string]tensor.Array) {
 	}
 	unet.TimestepEmbedding(sinusoids.Data, timesteps, sinusoids.Shape[1], c.FlipSinToCos, c.FreqShift)
 	g := tensor.NewGraph()
-	g.Output("y", u.Forward(g.Input("x", latent.Shape...), g.Input("sinusoids", sinusoids.Shape...), g.Input("cond", cond.Shape...)))
+	g.Output("y", u.Forward(unet.Inputs{X: g.Input("x", latent.Shape...), Sinusoids: g.Input("sinusoids", sinusoids.Shape...), Cond: g.Input("cond", cond.Shape...)}))
 	return g, map[string]tensor.Array{"x": latent, "sinusoids": sinusoids, "cond": cond}
 }
 

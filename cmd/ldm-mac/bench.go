@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -16,20 +17,25 @@ import (
 )
 
 func benchCommand() *cli.Command {
+	var list strings.Builder
+	for _, name := range arch.Names() {
+		fmt.Fprintf(&list, "  %-28s %s\n", name, arch.Describe(name))
+	}
 	return &cli.Command{
 		Name: "bench", Usage: "count what a model does on a GPU, without running it",
 		Description: `With --plan the networks are compiled for Metal, on any machine, and what one evaluation of the
 U-Net and one decoding would do is counted: kernels, operations, bytes, memory, and the time that
 public figures of Apple's chips lead one to expect. MODEL is a folder in the diffusers layout, or
-txt2img-large or stable-diffusion-1.5, which need no weights.
+a published architecture, which needs no weights:
 
+` + list.String() + `
 Examples:
   ldm-mac bench --plan txt2img-large
   ldm-mac bench --plan stable-diffusion-1.5 --size 512x512 --json`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "plan", Usage: "`MODEL` to count"},
 			&cli.StringFlag{Name: "size", Usage: "`WxH` of the pictures in pixels", DefaultText: "the model's"},
-			&cli.IntFlag{Name: "batch-size", Usage: "`N` pictures; guidance doubles the rows", Value: 1},
+			&cli.IntFlag{Name: "batch-size", Usage: "`N` pictures; guidance doubles the rows of a model with a condition", Value: 1},
 			&cli.StringFlag{Name: "dtype", Value: "f16", Usage: "`TYPE` in which metal stores numbers: f16 or f32"},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object"},
 		},
@@ -66,8 +72,8 @@ func benchAction(c *cli.Context) error {
 			return err
 		}
 	}
-	if width < factor || height < factor || width%factor != 0 || height%factor != 0 {
-		return usagef("size %dx%d, want multiples of %d", width, height, factor)
+	if unit := factor * networks.UNet.Multiple(); width < unit || height < unit || width%unit != 0 || height%unit != 0 {
+		return usagef("size %dx%d, want multiples of %d", width, height, unit)
 	}
 	batch := c.Int("batch-size")
 	if batch < 1 || batch > 64 {
@@ -96,11 +102,26 @@ func findNetworks(model string) (arch.Networks, error) {
 	if err := folder.Config("unet", &n.UNet); err != nil {
 		return n, err
 	}
-	return n, folder.Config("vqvae", &n.FirstStage)
+	stage := "vqvae"
+	if _, ok := folder.Components["vae"]; ok {
+		stage = "vae"
+	}
+	if err := folder.Config(stage, &n.FirstStage); err != nil {
+		return n, err
+	}
+	if n.UNet.ClassName == unet.Conditional {
+		n.Tokens = 77
+	}
+	for _, err := range []error{n.UNet.Validate(), n.FirstStage.Validate()} {
+		if err != nil {
+			return n, &checkpoint.Error{Path: model, Err: err}
+		}
+	}
+	return n, nil
 }
 
-// plan counts the two networks of a step with guidance for pictures whose latents have the given
-// size.
+// plan counts the two networks of a step, with guidance where there is a condition, for pictures
+// whose latents have the given size.
 func plan(n arch.Networks, stored tensor.DType, batch, height, width int) ([]planned, error) {
 	u, err := unet.New(&n.UNet)
 	if err != nil {
@@ -115,11 +136,10 @@ func plan(n arch.Networks, stored tensor.DType, batch, height, width int) ([]pla
 	checkpoint.Walk(v, name)
 
 	g := tensor.NewGraph()
-	x, sinusoids := g.Input("x", 2*batch, height, width, n.UNet.InChannels), g.Input("sinusoids", 2*batch, n.UNet.BlockOutChannels[0])
-	g.Output("out", u.Forward(x, sinusoids, g.Input("cond", 2*batch, 77, n.UNet.CrossAttentionDim[0])))
-	once, step := g.Hoist("cond")
+	g.Output("out", u.Forward(evaluationInputs(g, n, batch, height, width)))
+	once, step := g.Hoist("cond", "sinusoids", "label")
 	decode := tensor.NewGraph()
-	decode.Output("image", v.Decode(decode.Input("z", 1, height, width, n.FirstStage.LatentChannels)))
+	decode.Output("image", v.Decode(decode.Input("z", 1, height, width, n.FirstStage.Channels())))
 
 	var plans []planned
 	for _, network := range []struct {
@@ -137,6 +157,26 @@ func plan(n arch.Networks, stored tensor.DType, batch, height, width int) ([]pla
 		plans = append(plans, planned{network.name, p, times})
 	}
 	return plans, nil
+}
+
+// evaluationInputs are those of one step, with guidance where there is a condition, of a run of as many
+// steps as runs have usually.
+func evaluationInputs(g *tensor.Graph, n arch.Networks, batch, height, width int) unet.Inputs {
+	rows, model := batch, n.UNet.BlockOutChannels[0]
+	if n.Tokens > 0 {
+		rows *= 2
+	}
+	in := unet.Inputs{
+		X:         g.Input("x", rows, height, width, n.UNet.InChannels),
+		Sinusoids: g.Input("sinusoids", defaultSteps, model), Row: g.Input("row", 1),
+	}
+	if n.UNet.NumClassEmbeds != nil {
+		in.Label = g.Input("label", 1, 4*model)
+	}
+	if n.Tokens > 0 {
+		in.Cond = g.Input("cond", rows, n.Tokens, n.UNet.CrossAttentionDim[0])
+	}
+	return in
 }
 
 // printPlans writes a table.

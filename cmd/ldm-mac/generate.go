@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,7 +56,9 @@ func samplerList() string {
 
 func generateFlags() []cli.Flag {
 	var flags []cli.Flag
-	for _, group := range [][]cli.Flag{promptFlags(), requestFlags(), outputFlags(), {modelFlag()}, backendFlags(), reportFlags()} {
+	for _, group := range [][]cli.Flag{
+		promptFlags(), conditionFlags(), requestFlags(), samplingFlags("g", "cfg-scale", "scale"), tilingFlags(), outputFlags(), {modelFlag()}, backendFlags(), reportFlags(), {dryRunFlag()},
+	} {
 		flags = append(flags, group...)
 	}
 	return flags
@@ -65,7 +68,6 @@ func generateFlags() []cli.Flag {
 type generation struct {
 	*settings
 	stdout  io.Writer
-	report  *reporter
 	out     *output
 	paths   []string // by picture; empty where pictures go to standard output
 	saved   string   // the file of --save-latents, or empty
@@ -96,17 +98,17 @@ func generate(c *cli.Context) error {
 // newGeneration reads and checks all that needs no model.
 func newGeneration(c *cli.Context) (*generation, error) {
 	g := &generation{stdout: c.App.Writer, saved: c.String("save-latents"), json: c.Bool("json"), plain: c.Bool("no-metadata")}
-	var err error
-	if g.report, err = newReporter(c); err != nil {
+	report, err := newReporter(c)
+	if err != nil {
 		return nil, err
 	}
-	if g.preview, err = previewProtocol(c, g.report); err != nil {
+	if g.preview, err = previewProtocol(c, report); err != nil {
 		return nil, err
 	}
 	if g.out, err = newOutput(c); err != nil {
 		return nil, err
 	}
-	if g.settings, err = newSettings(c, g.report); err != nil {
+	if g.settings, err = newSettings(c, report); err != nil {
 		return nil, err
 	}
 	if g.out.stdout && (len(g.seeds) > 1 || g.json) {
@@ -118,7 +120,9 @@ func newGeneration(c *cli.Context) (*generation, error) {
 	}
 	date := time.Now().Format(time.DateOnly)
 	for i, seed := range g.seeds {
-		g.paths = append(g.paths, g.out.path(fields{slug(g.recipe.Prompt), modelName(g.recipe.Model.Path), date, seed, i}))
+		g.paths = append(g.paths, g.out.path(fields{
+			slug: slug(g.recipe.title()), model: modelName(g.recipe.Model.Path), date: date, name: g.sourceName(), seed: seed, index: i,
+		}))
 	}
 	return g, nil
 }
@@ -138,6 +142,9 @@ func previewProtocol(c *cli.Context, r *reporter) (string, error) {
 }
 
 func (g *generation) run(c *cli.Context) error {
+	if c.Bool("dry-run") {
+		return g.dryRun(c)
+	}
 	written := g.paths
 	if g.out.stdout {
 		written = nil
@@ -155,7 +162,7 @@ func (g *generation) run(c *cli.Context) error {
 	defer backend.Close()
 	g.last = time.Now()
 	start := time.Now()
-	if g.model, err = openModel(backend, g.recipe.Model.Path); err != nil {
+	if g.model, err = openModel(backend, g.folder, g.recipe.Model.Path); err != nil {
 		return err
 	}
 	defer g.model.Close()
@@ -182,6 +189,15 @@ func (g *generation) run(c *cli.Context) error {
 	return g.finish(timings)
 }
 
+// sourceName is the name of the picture to begin with, without its ending; empty for none.
+func (g *generation) sourceName() string {
+	if g.recipe.Image == nil {
+		return ""
+	}
+	base := filepath.Base(g.recipe.Image.File)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
 func (g *generation) needsHash() bool { return g.json || !g.plain || g.origin != nil }
 
 // emit writes one picture and tells of it.
@@ -199,22 +215,26 @@ func (g *generation) emit(p pipeline.Picture) error {
 		}
 	}
 	start := time.Now()
-	png, err := g.encode(p)
+	var err error
+	if p.Image, err = g.finished(p.Image); err != nil {
+		return err
+	}
+	data, err := g.encode(p)
 	if err != nil {
 		return err
 	}
-	path, err := g.put(png, g.paths[p.Index])
+	path, err := g.put(data, g.paths[p.Index])
 	if err != nil {
 		return err
 	}
 	g.result.encoding += time.Since(start)
-	sum := sha256.Sum256(png)
+	sum := sha256.Sum256(data)
 	g.result.add(p, path, hex.EncodeToString(sum[:]), time.Since(g.last))
 	g.last = time.Now()
 	g.report.image(path, p.Seed)
 	g.report.clear()
 	// Standard error may be gone or full without harm to the picture.
-	_ = imageio.Preview(g.report.w, g.preview, png)
+	g.show(p, data)
 	if g.json || g.out.stdout {
 		return nil
 	}
@@ -222,24 +242,42 @@ func (g *generation) emit(p pipeline.Picture) error {
 	return printed(err)
 }
 
-// encode is the PNG of a picture.
+// show is the preview in the terminal, which takes PNG only.
+func (g *generation) show(p pipeline.Picture, data []byte) {
+	if g.preview == imageio.NoPreview {
+		return
+	}
+	if g.out.format != imageio.PNG {
+		var png bytes.Buffer
+		if imageio.Encode(&png, imageio.PNG, p.Image, imageio.Options{}) != nil {
+			return
+		}
+		data = png.Bytes()
+	}
+	_ = imageio.Preview(g.report.w, g.preview, data)
+}
+
+// encode is the file of a picture.
 func (g *generation) encode(p pipeline.Picture) ([]byte, error) {
-	var texts []imageio.Text
+	options := imageio.Options{Quality: g.out.quality}
+	if g.source != nil {
+		options.Profile = g.source.input.Profile
+	}
 	if !g.plain {
 		var err error
-		if texts, err = g.of(p).texts(); err != nil {
+		if options.Texts, err = g.of(p).texts(); err != nil {
 			return nil, err
 		}
 	}
-	var png bytes.Buffer
-	err := imageio.Encode(&png, p.Image, texts)
-	return png.Bytes(), err
+	var data bytes.Buffer
+	err := imageio.Encode(&data, g.out.format, p.Image, options)
+	return data.Bytes(), err
 }
 
-// put writes a PNG to standard output or to a file at path or next to it, whose path it returns.
-func (g *generation) put(png []byte, path string) (string, error) {
+// put writes a picture's file to standard output or to path or next to it, and returns where.
+func (g *generation) put(data []byte, path string) (string, error) {
 	write := func(w io.Writer) error {
-		_, err := w.Write(png)
+		_, err := w.Write(data)
 		return err
 	}
 	if !g.out.stdout {

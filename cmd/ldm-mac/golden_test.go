@@ -84,15 +84,15 @@ func checkPicture(t *testing.T, f *goldentest.Folder, program string, run golden
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	got, err := imageio.DecodeFile(picture)
+	got, err := imageio.ReadFile(picture)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := imageio.DecodeFile(f.Path(run.File))
+	want, err := imageio.ReadFile(f.Path(run.File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	psnr, err := imageio.PSNR(got, want)
+	psnr, err := imageio.PSNR(got.Image, want.Image)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,8 +66,10 @@ func TestExamples(t *testing.T) {
 		_, text, _ = strings.Cut(text, "\nExamples:\n")
 		text, _, _ = strings.Cut(text, "\n\n")
 		for line := range strings.SplitSeq(text, "\n") {
-			if strings.HasPrefix(strings.TrimSpace(line), "ldm-mac models random txt2img-large") {
-				// Three gigabytes: only that the command line is right. signal.txtar starts it.
+			example := strings.TrimSpace(line)
+			if strings.HasPrefix(example, "ldm-mac models random txt2img-large") || strings.HasPrefix(example, "ldm-mac upscale") {
+				// Three gigabytes, and models that are not here: only that the command line is right. Scripts start
+				// both.
 				if _, err := arrange(newApp(), strings.Fields(line)); err != nil {
 					t.Error(err)
 				}

@@ -7,47 +7,63 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
+	"strings"
 
 	"ldm-mac/ldm/checkpoint"
 	"ldm-mac/ldm/tensor"
 )
 
-// noise is the tensor "noise" of a file, from which sampling starts.
+// noise is the tensor "noise" of a file, from which sampling starts, or one such as "step.003", from
+// which it goes on.
 type noise struct {
 	tensor.Array // [n, c, h, w]
-	file         string
+	file, tensor string
+	start        int    // evaluations that are behind the tensor; 0 for noise
 	sha256       string // of the file
 }
 
-// readNoise reads the noise of the safetensors file at path.
+// readNoise reads the noise of a safetensors file, or the tensor whose name stands behind its path and
+// a colon.
 func readNoise(path string) (*noise, error) {
-	n, err := parseNoise(path)
+	name, start := "noise", 0
+	if at := strings.LastIndexByte(path, ':'); at >= 0 {
+		if number, ok := strings.CutPrefix(path[at+1:], "step."); ok {
+			step, err := strconv.Atoi(number)
+			if err != nil || step < 0 {
+				return nil, usagef("--latents %s: %q is no step, want a name such as step.003", path, path[at+1:])
+			}
+			path, name, start = path[:at], path[at+1:], step+1
+		}
+	}
+	n, err := parseNoise(path, name)
 	if err != nil {
 		return nil, inputError(err)
 	}
+	n.start = start
 	return n, nil
 }
 
-func parseNoise(path string) (*noise, error) {
+func parseNoise(path, name string) (*noise, error) {
 	file, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	w, ok := file.Weight("noise")
+	w, ok := file.Weight(name)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%s holds no tensor \"noise\"; it has %.200q", path, file.Names())
+		return nil, fmt.Errorf("%s holds no tensor %q; it has %.200q", path, name, file.Names())
 	case len(w.Shape) != 4 || w.Shape.Elements() == 0:
-		return nil, fmt.Errorf("%s: the tensor \"noise\" has shape %s, want [n, c, h, w]", path, w.Shape)
+		return nil, fmt.Errorf("%s: the tensor %q has shape %s, want [n, c, h, w]", path, name, w.Shape)
 	}
-	n := &noise{file: path, Array: tensor.Array{Shape: w.Shape}}
+	n := &noise{file: path, tensor: name, Array: tensor.Array{Shape: w.Shape}}
 	if n.Data, err = w.Floats(nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for i, v := range n.Data {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return nil, fmt.Errorf("%s: the tensor \"noise\" holds %v at element %d", path, v, i)
+			return nil, fmt.Errorf("%s: the tensor %q holds %v at element %d", path, name, v, i)
 		}
 	}
 	n.sha256, err = fileHash(path)

@@ -28,7 +28,8 @@ func newApp() *cli.App {
 		Usage:       "pictures from prompts with latent diffusion models",
 		Description: "Examples:\n  ldm-mac run \"a purple elephant, 3d render\"\n  ldm-mac run --help",
 		Commands: []*cli.Command{
-			generateCommand(), tokenizeCommand(), verifyCommand(), benchCommand(), modelsCommand(), versionCommand(),
+			generateCommand(), img2imgCommand(), inpaintCommand(), upscaleCommand(), encodeCommand(), decodeCommand(),
+			labelsCommand(), tokenizeCommand(), verifyCommand(), benchCommand(), modelsCommand(), versionCommand(),
 		},
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true},

@@ -118,15 +118,15 @@ func runMetal(t *testing.T, f *goldentest.Folder, program string, run metalRun, 
 
 func picturePSNR(t *testing.T, a, b string) float64 {
 	t.Helper()
-	x, err := imageio.DecodeFile(a)
+	x, err := imageio.ReadFile(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := imageio.DecodeFile(b)
+	y, err := imageio.ReadFile(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	psnr, err := imageio.PSNR(x, y)
+	psnr, err := imageio.PSNR(x.Image, y.Image)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"ldm-mac/ldm/checkpoint"
+	"ldm-mac/ldm/compvis"
 	"ldm-mac/ldm/emoji"
 	"ldm-mac/ldm/pipeline"
 	"ldm-mac/ldm/tensor"
@@ -20,11 +21,14 @@ import (
 // model is a loaded pipeline and what users know it by.
 type model struct {
 	*pipeline.Pipeline
-	name  string
-	files fs.FS
+	name   string
+	folder *checkpoint.Folder
+}
 
-	steps         int // where the user gives no number
-	guidanceScale float64
+// defaults are settings where the user gives none.
+type defaults struct {
+	steps              int
+	guidanceScale, eta float64
 }
 
 // Settings for models that come without any.
@@ -33,9 +37,31 @@ const (
 	defaultScale = 5.0 // CompVis latent-diffusion, scripts/txt2img.py
 )
 
+// defaults are those of the model's original program.
+func (m *model) defaults() defaults {
+	d := defaults{defaultSteps, 1, 0}
+	switch {
+	case m.folder.Path() == emoji.Name:
+		d.steps, d.guidanceScale = emoji.Steps, emoji.GuidanceScale
+	case m.Class() == "LDMTextToImagePipeline":
+		d.guidanceScale = defaultScale
+	case m.Task() == pipeline.TextToImage:
+		d.guidanceScale = 7.5 // diffusers, pipeline_stable_diffusion.py
+	case m.Class() == "StableDiffusionUpscalePipeline":
+		d.steps, d.guidanceScale = 75, 9 // diffusers, pipeline_stable_diffusion_upscale.py
+	case m.Task() == pipeline.SuperResolution:
+		d.steps, d.eta = 100, 1 // diffusers, pipeline_latent_diffusion_superresolution.py; eta: CompVis, notebook_helpers.py
+	case m.Task() == pipeline.ClassToImage && m.Guidable():
+		d.guidanceScale = 3 // CompVis latent-diffusion, scripts/latent_imagenet_diffusion.ipynb
+	case m.Task() == pipeline.Unconditional:
+		d.eta = 1 // CompVis latent-diffusion, scripts/sample_diffusion.py
+	}
+	return d
+}
+
 func modelFlag() cli.Flag {
 	return &cli.StringFlag{Name: "model", Aliases: []string{"m"}, Category: "Model", EnvVars: []string{"LDM_MAC_MODEL"},
-		Usage: "`FOLDER` model in the diffusers layout", DefaultText: "the built-in " + emoji.Name + " model"}
+		Usage: "`PATH` model: a folder in the diffusers layout, or an original .ckpt or .safetensors file", DefaultText: "the built-in " + emoji.Name + " model"}
 }
 
 // modelName is the name of the model at path.
@@ -44,30 +70,35 @@ func modelName(path string) string {
 		return emoji.Name
 	}
 	if full, err := filepath.Abs(path); err == nil {
-		return filepath.Base(full)
+		path = full
 	}
-	return filepath.Base(path)
+	return strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".ckpt"), ".safetensors")
 }
 
-// openModel loads the model at path, or the embedded one for the empty path. The caller closes it.
-func openModel(backend tensor.Backend, path string) (*model, error) {
-	m := &model{name: modelName(path), steps: defaultSteps, guidanceScale: defaultScale}
-	var folder *checkpoint.Folder
-	var err error
+// openFolder opens the model at path, or the embedded one for the empty path, without its weights.
+func openFolder(path string) (*checkpoint.Folder, error) {
 	if path == "" {
-		m.steps, m.guidanceScale, m.files = emoji.Steps, emoji.GuidanceScale, emoji.FS()
-		folder, err = checkpoint.OpenFolderFS(emoji.Name, m.files)
-	} else {
-		m.files = os.DirFS(path)
-		folder, err = checkpoint.OpenFolder(path)
+		return checkpoint.OpenFolderFS(emoji.Name, emoji.FS())
 	}
+	if _, err := os.Stat(path); err == nil && !isFolderOfDiffusers(path) {
+		return compvis.Open(path, compvis.Options{})
+	}
+	return checkpoint.OpenFolder(path)
+}
+
+// isFolderOfDiffusers reports whether path is a model in the diffusers layout.
+func isFolderOfDiffusers(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "model_index.json"))
+	return err == nil
+}
+
+// openModel loads the model of a folder. The caller closes it.
+func openModel(backend tensor.Backend, folder *checkpoint.Folder, path string) (*model, error) {
+	p, err := pipeline.Load(backend, folder)
 	if err != nil {
 		return nil, err
 	}
-	if m.Pipeline, err = pipeline.Load(backend, folder); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return &model{p, modelName(path), folder}, nil
 }
 
 // hash is the SHA-256 of the U-Net's weight file in hexadecimal, by which the field's programs
@@ -79,7 +110,7 @@ func (m *model) hash(ctx context.Context) (string, error) {
 	}
 	sum := sha256.New()
 	for _, name := range names {
-		file, err := m.files.Open(name)
+		file, err := m.folder.OpenFile(name)
 		if err != nil {
 			return "", err
 		}

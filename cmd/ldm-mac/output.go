@@ -23,6 +23,8 @@ func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: group, DefaultText: defaultName,
 			Usage: "`PATH` file, folder, or template with {slug} {seed} {index} {model} {date}; - is standard output"},
+		&cli.StringFlag{Name: "format", Category: group, Usage: "`NAME` png, jpeg, webp or tiff", DefaultText: "that of the name, else png"},
+		&cli.IntFlag{Name: "quality", Category: group, Usage: "`N` of JPEG, 1 to 100", DefaultText: fmt.Sprint(imageio.DefaultQuality)},
 		&cli.BoolFlag{Name: "force", Category: group, Usage: "overwrite files instead of choosing free names"},
 		&cli.BoolFlag{Name: "no-metadata", Category: group, Usage: "leave out of the picture how it was made"},
 		&cli.StringFlag{Name: "save-latents", Category: group,
@@ -39,20 +41,53 @@ type output struct {
 	stdout    bool
 	template  string
 	overwrite bool
+	format    imageio.Format
+	quality   int             // of JPEG; 0 for the usual
 	made      []string        // the folders that prepare made
 	written   map[string]bool // paths of this run, which it must not overwrite
 }
 
 // otherFormats are extensions that promise what is not written.
-var otherFormats = []string{".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"}
+var otherFormats = []string{".gif", ".bmp", ".heic", ".heif", ".avif", ".jxl", ".pdf"}
+
+// chooseFormat takes the format of pictures from --format, or from the extension of their names: PNG
+// where that says nothing.
+func (o *output) chooseFormat(c *cli.Context) error {
+	extension := filepath.Ext(o.template)
+	if slices.Contains(otherFormats, strings.ToLower(extension)) {
+		return usagef("--output %s: pictures are written as PNG, JPEG, WebP and TIFF, want a name that ends in .png, .jpg, .webp or .tiff", o.template)
+	}
+	o.format = imageio.PNG
+	named, err := imageio.FormatOf(o.template)
+	if err == nil {
+		o.format = named
+	}
+	if c.IsSet("format") {
+		name := c.String("format")
+		format, known := imageio.FormatOf("x." + strings.ToLower(name))
+		if known != nil {
+			return usagef("unknown format %q, want png, jpeg, webp or tiff", name)
+		}
+		if err == nil && format != named && c.IsSet("output") {
+			return usagef("--format %s, but the name of --output %s says %s", name, o.template, named)
+		}
+		if o.format = format; err == nil && format != named {
+			o.template = strings.TrimSuffix(o.template, extension) + "." + strings.ToLower(name)
+		}
+	}
+	if o.quality = c.Int("quality"); c.IsSet("quality") && (o.quality < 1 || o.quality > 100) {
+		return usagef("--quality %d, want 1 to 100", o.quality)
+	}
+	return nil
+}
 
 var field = regexp.MustCompile(`\{[^{}]*\}`)
 
 // fields are what a template can hold.
 type fields struct {
-	slug, model, date string
-	seed              uint64
-	index             int
+	slug, model, date, name string // name is that of the picture that is enlarged
+	seed                    uint64
+	index, scale            int
 }
 
 func newOutput(c *cli.Context) (*output, error) {
@@ -67,12 +102,12 @@ func newOutput(c *cli.Context) (*output, error) {
 			return nil, usagef("standard output is a terminal; give --output a file, or send standard output to one")
 		}
 		o.stdout = true
-		return o, nil
+		return o, o.chooseFormat(c)
 	case isFolder(o.template):
 		o.template = filepath.Join(o.template, defaultName)
 	}
-	if ext := strings.ToLower(filepath.Ext(o.template)); slices.Contains(otherFormats, ext) {
-		return nil, usagef("--output %s: only PNG is written, want a name that ends in .png", o.template)
+	if err := o.chooseFormat(c); err != nil {
+		return nil, err
 	}
 	for _, name := range field.FindAllString(o.template, -1) {
 		if _, known := (fields{}).values()[name]; !known {
@@ -95,7 +130,7 @@ func isFolder(path string) bool {
 func (f fields) values() map[string]string {
 	return map[string]string{
 		"{slug}": f.slug, "{model}": f.model, "{date}": f.date,
-		"{seed}": fmt.Sprint(f.seed), "{index}": fmt.Sprintf("%04d", f.index),
+		"{seed}": fmt.Sprint(f.seed), "{index}": fmt.Sprintf("%04d", f.index), "{name}": f.name, "{scale}": fmt.Sprint(f.scale),
 	}
 }
 

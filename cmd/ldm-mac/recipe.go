@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ldm-mac/ldm/imageio"
+	"ldm-mac/ldm/pipeline"
 	"ldm-mac/ldm/sampler"
 )
 
@@ -20,22 +21,37 @@ const recipeVersion = 1
 // recipe is everything that decides a picture, and nothing that differs between two runs that
 // make it.
 type recipe struct {
-	Version        int          `json:"version"`
-	Prompt         string       `json:"prompt"`
-	NegativePrompt string       `json:"negative_prompt"`
-	Seed           uint64       `json:"seed"`
-	Width          int          `json:"width"`
-	Height         int          `json:"height"`
-	Steps          int          `json:"steps"`
-	Sampler        string       `json:"sampler"`
-	OwnSampler     bool         `json:"own_sampler"` // configured exactly as the model says, not by the name's rules
-	Eta            float64      `json:"eta"`
-	GuidanceScale  float64      `json:"guidance_scale"`
-	RNG            string       `json:"rng"`
-	Model          recipeModel  `json:"model"`
-	Backend        string       `json:"backend"`
-	DType          string       `json:"dtype"`           // of stored numbers, f32 or f16
-	Noise          *recipeNoise `json:"noise,omitempty"` // nil where the seed makes the noise
+	Version         int             `json:"version"`
+	Prompt          string          `json:"prompt"`
+	NegativePrompt  string          `json:"negative_prompt"`
+	ClipSkip        int             `json:"clip_skip,omitempty"`
+	Class           string          `json:"class,omitempty"`
+	Boxes           []string        `json:"boxes,omitempty"`
+	Segmentation    *recipeFile     `json:"segmentation,omitempty"`
+	Image           *recipeFile     `json:"image,omitempty"` // to begin with
+	Strength        float64         `json:"strength,omitempty"`
+	Mask            *recipeFile     `json:"mask,omitempty"`
+	InvertMask      bool            `json:"invert_mask,omitempty"`
+	MaskBlur        float64         `json:"mask_blur,omitempty"` // in pixels
+	KeepUnmasked    bool            `json:"keep_unmasked,omitempty"`
+	Scale           int             `json:"scale,omitempty"` // of upscale
+	NoiseLevel      int             `json:"noise_level,omitempty"`
+	Seed            uint64          `json:"seed"`
+	Width           int             `json:"width"`
+	Height          int             `json:"height"`
+	Steps           int             `json:"steps"`
+	Sampler         string          `json:"sampler"`
+	OwnSampler      bool            `json:"own_sampler"` // configured exactly as the model says, not by the name's rules
+	Eta             float64         `json:"eta"`
+	GuidanceScale   float64         `json:"guidance_scale"`
+	GuidanceRescale float64         `json:"guidance_rescale,omitempty"`
+	RNG             string          `json:"rng"`
+	Convention      string          `json:"convention,omitempty"` // empty in pictures that this program made before it had any
+	Tiling          pipeline.Tiling `json:"tiling,omitzero"`
+	Model           recipeModel     `json:"model"`
+	Backend         string          `json:"backend"`
+	DType           string          `json:"dtype"`           // of stored numbers, f32 or f16
+	Noise           *recipeNoise    `json:"noise,omitempty"` // nil where the seed makes the noise
 }
 
 type recipeModel struct {
@@ -47,7 +63,21 @@ type recipeModel struct {
 type recipeNoise struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
-	Index  int    `json:"index"` // of the picture's noise in the file's
+	Tensor string `json:"tensor,omitempty"` // of latents to go on from; empty for noise
+	Index  int    `json:"index"`            // of the picture's noise in the file's
+}
+
+// command is the name of the command that makes such pictures.
+func (r *recipe) command() string {
+	switch {
+	case r.Scale > 0:
+		return "upscale"
+	case r.Mask != nil:
+		return "inpaint"
+	case r.Image != nil:
+		return "img2img"
+	}
+	return "run"
 }
 
 // texts are the PNG texts that carry the recipe.
@@ -73,7 +103,7 @@ func (r *recipe) parameters() imageio.Parameters {
 	}
 	plain := strings.NewReplacer("\x00", "") // which a PNG text cannot hold
 	p := imageio.Parameters{
-		Prompt: plain.Replace(r.Prompt), NegativePrompt: plain.Replace(r.NegativePrompt), Steps: r.Steps, Sampler: label,
+		Prompt: plain.Replace(r.title()), NegativePrompt: plain.Replace(r.NegativePrompt), Steps: r.Steps, Sampler: label,
 		GuidanceScale: r.GuidanceScale, Seed: int64(r.Seed), Width: r.Width, Height: r.Height,
 		ModelHash: r.Model.SHA256[:min(len(r.Model.SHA256), 10)], Model: r.Model.Name, Eta: r.Eta,
 		Version: "ldm-mac " + version,

@@ -15,7 +15,7 @@ func TestRecipeRoundTrip(t *testing.T) {
 		Version: recipeVersion, Prompt: "a \"cat\",\nwith: été\x00", NegativePrompt: "<dog>", Seed: 1<<63 - 1,
 		Width: 48, Height: 80, Steps: 7, Sampler: "euler_a", OwnSampler: true, Eta: 0.1, GuidanceScale: 7.3,
 		RNG: "cuda", Model: recipeModel{"name", "some/path", strings.Repeat("0123456789abcdef", 4)},
-		Backend: "cpu", DType: "f32", Noise: &recipeNoise{"noise.safetensors", "00ff", 3},
+		Backend: "cpu", DType: "f32", Noise: &recipeNoise{File: "noise.safetensors", SHA256: "00ff", Index: 3},
 	}
 	texts, err := want.texts()
 	if err != nil {

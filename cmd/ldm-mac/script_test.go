@@ -25,9 +25,12 @@ func TestMain(m *testing.M) {
 }
 
 // tinyModel is the folder of a model that draws nothing, fast.
-func tinyModel(t testing.TB) string {
+func tinyModel(t testing.TB) string { return fixtureModel(t, "text2img-tiny") }
+
+// fixtureModel is the folder of a fixture's model.
+func fixtureModel(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("..", "..", "ldm", "testdata", "golden", "text2img-tiny", "model"))
+	dir, err := filepath.Abs(filepath.Join("..", "..", "ldm", "testdata", "golden", name, "model"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +45,8 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TINY", tiny)
+			e.Setenv("SD", fixtureModel(t, "sd-tiny"))
+			e.Setenv("SD2", fixtureModel(t, "sd2-v-tiny"))
 			e.Setenv("LDM_MAC_BACKEND", "cpu") // also where there is a device
 			return nil
 		},

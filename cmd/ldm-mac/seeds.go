@@ -22,7 +22,11 @@ func (s *settings) readNoise() (err error) {
 	case s.flags.IsSet("latents"):
 		s.noise, err = readNoise(s.flags.String("latents"))
 	case recorded != nil:
-		if s.noise, err = readNoise(recorded.File); err != nil {
+		path := recorded.File
+		if recorded.Tensor != "" {
+			path += ":" + recorded.Tensor
+		}
+		if s.noise, err = readNoise(path); err != nil {
 			return fmt.Errorf("%w; the picture was made of that noise, --latents tells where it is now", err)
 		}
 		if s.noise.sha256 != recorded.SHA256 {
@@ -34,6 +38,9 @@ func (s *settings) readNoise() (err error) {
 		return err
 	}
 	s.recipe.Noise = &recipeNoise{File: s.noise.file, SHA256: s.noise.sha256}
+	if s.noise.start > 0 {
+		s.recipe.Noise.Tensor = s.noise.tensor
+	}
 	if recorded != nil && s.noise.sha256 == recorded.SHA256 {
 		s.recipe.Noise.Index = recorded.Index
 		return s.noise.row(recorded.Index)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"ldm-mac/ldm/pipeline"
 )
 
 func tokenizeCommand() *cli.Command {
@@ -37,18 +39,24 @@ func tokenize(c *cli.Context) error {
 	if !given {
 		return usagef("no text; see %s --help", c.Command.HelpName)
 	}
-	m, err := openModel(nil, c.String("model")) // nothing is computed
+	folder, err := openFolder(c.String("model"))
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	if task, ok := pipeline.TaskOf(folder.Class); ok && folder.Components["tokenizer"].Class == "" {
+		return usagef("%s reads no texts: it is a model of the kind %q", modelName(c.String("model")), task)
+	}
+	tokenizer, length, err := pipeline.LoadTokenizer(folder)
+	if err != nil {
+		return err
+	}
 	var t tokens
-	t.IDs, t.Pieces, t.Truncated = m.Tokenizer().Encode(text, m.TextLength())
+	t.IDs, t.Pieces, t.Truncated = tokenizer.Encode(text, length)
 	if c.Bool("json") {
 		return printed(writeJSON(c.App.Writer, t))
 	}
 	const special = 2 // the tokens around the text's
-	for i := range min(len(t.IDs), len(m.Tokenizer().Pieces(text))+special) {
+	for i := range min(len(t.IDs), len(tokenizer.Pieces(text))+special) {
 		if _, err := fmt.Fprintf(c.App.Writer, "%d\t%s\n", t.IDs[i], t.Pieces[i]); err != nil {
 			return printed(err)
 		}

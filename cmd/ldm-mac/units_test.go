@@ -76,7 +76,11 @@ func TestClassify(t *testing.T) {
 // TestHash compares the hash of a model with that of its U-Net's file.
 func TestHash(t *testing.T) {
 	dir := tinyModel(t)
-	m, err := openModel(nil, dir)
+	folder, err := openFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := openModel(nil, folder, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,11 @@ func verifyAction(c *cli.Context) error {
 	defer backend.Close()
 	checks := verify.Checks(backend)
 	if c.IsSet("model") {
-		m, err := openModel(backend, c.String("model"))
+		folder, err := openFolder(c.String("model"))
+		if err != nil {
+			return err
+		}
+		m, err := openModel(backend, folder, c.String("model"))
 		if err != nil {
 			return err
 		}

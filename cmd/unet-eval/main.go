@@ -108,7 +108,7 @@ func load(path string, size, batch int) (tensor.Program, map[string]tensor.Array
 	unet.TimestepEmbedding(arrays["sinusoids"].Data, timesteps, config.BlockOutChannels[0], config.FlipSinToCos, config.FreqShift)
 	g := tensor.NewGraph()
 	input := func(name string) *tensor.Tensor { return g.Input(name, arrays[name].Shape...) }
-	g.Output("out", model.Forward(input("x"), input("sinusoids"), input("cond")))
+	g.Output("out", model.Forward(unet.Inputs{X: input("x"), Sinusoids: input("sinusoids"), Cond: input("cond")}))
 	program, err := cpu.New(0).Compile(g)
 	return program, arrays, err
 }

@@ -12,8 +12,11 @@ import (
 // One evaluation of the full-size U-Net in float32. Its weights are views of the same random
 // numbers: the time of products does not depend on their values.
 func BenchmarkUNet(b *testing.B) {
-	config := txt2imgLarge().unet
-	g := unetGraph(b, &config, 2, 32)
+	networks, err := Find("txt2img-large")
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := unetGraph(b, &networks, 2, 32)
 	random := rand.New(rand.NewPCG(1, 2))
 	values := make([]float32, 1<<25) // more than the largest weight has
 	for i := range values {

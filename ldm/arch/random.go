@@ -6,20 +6,19 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ldm-mac/ldm/checkpoint"
-	"ldm-mac/ldm/cond"
-	"ldm-mac/ldm/firststage"
 	"ldm-mac/ldm/tensor"
-	"ldm-mac/ldm/unet"
 )
 
-// WriteRandom writes the named architecture as a diffusers folder to dir, which must not exist.
+// WriteRandom writes the named architecture, one of Writable, as a diffusers folder to dir, which must not exist.
 // Weights are stored as dtype, F16 or F32; the same seed gives the same folder. A folder that is
 // not finished, for the end of ctx or an error, is removed. progress, which may be nil, is told
 // how many bytes of weights are written, and of how many.
@@ -35,13 +34,9 @@ func (a *architecture) write(ctx context.Context, dir string, seed uint64, dtype
 	if _, err := os.Lstat(dir); err == nil {
 		return fmt.Errorf("arch: %q exists already", dir)
 	}
-	u, err1 := unet.New(&a.unet)
-	v, err2 := firststage.New(&a.vae)
-	b, err3 := cond.NewBERT(&a.bert)
-	for _, err := range []error{err1, err2, err3} {
-		if err != nil {
-			return err
-		}
+	parts, err := a.parts()
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return err
@@ -51,7 +46,7 @@ func (a *architecture) write(ctx context.Context, dir string, seed uint64, dtype
 		return err
 	}
 	defer os.RemoveAll(temporary)
-	texts, err := a.texts()
+	texts, err := a.texts(parts)
 	if err != nil {
 		return err
 	}
@@ -65,21 +60,17 @@ func (a *architecture) write(ctx context.Context, dir string, seed uint64, dtype
 		}
 	}
 	w := writer{ctx: ctx, seed: seed, dtype: dtype, progress: progress}
-	networks := []struct {
-		file  string
-		model any
-	}{
-		{"bert/model.safetensors", b},
-		{"unet/diffusion_pytorch_model.safetensors", u},
-		{"vqvae/diffusion_pytorch_model.safetensors", v},
-	}
-	for _, n := range networks {
-		checkpoint.Walk(n.model, func(_ string, t *tensor.Weight) {
+	for _, p := range parts {
+		checkpoint.Walk(p.model, func(_ string, t *tensor.Weight) {
 			w.total += int64(t.Shape.Elements() * dtype.Size())
 		})
 	}
-	for _, n := range networks {
-		if err := w.write(filepath.Join(temporary, n.file), n.model); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		p := parts[name]
+		if p.model == nil {
+			continue
+		}
+		if err := w.write(filepath.Join(temporary, name, p.weights), p.model); err != nil {
 			return err
 		}
 	}

@@ -37,23 +37,13 @@ func DefaultBERTConfig() BERTConfig {
 // Validate reports the first field that no encoder can have or that this package does not build.
 // The bounds are generous multiples of every published model.
 func (c *BERTConfig) Validate() error {
-	for _, n := range []struct {
-		name        string
-		value, most int
-	}{
-		{"vocab_size", c.VocabSize, 1 << 22}, {"max_position_embeddings", c.MaxPositions, 1 << 14},
-		{"encoder_layers", c.Layers, 256}, {"encoder_ffn_dim", c.FFNDim, 1 << 16},
-		{"encoder_attention_heads", c.Heads, 1 << 10}, {"head_dim", c.HeadDim, 1 << 12},
-		{"d_model", c.Width, 1 << 14},
-	} {
-		if n.value < 1 || n.value > n.most {
-			return fmt.Errorf("bert: %s is %d, want 1 to %d", n.name, n.value, n.most)
-		}
-	}
-	for _, class := range c.Architectures {
-		if class != "LDMBertModel" {
-			return fmt.Errorf("bert: class %q is not supported, want LDMBertModel", class)
-		}
+	if err := check("bert", "LDMBertModel", c.Architectures,
+		bound{"vocab_size", c.VocabSize, 1 << 22}, bound{"max_position_embeddings", c.MaxPositions, 1 << 14},
+		bound{"encoder_layers", c.Layers, 256}, bound{"encoder_ffn_dim", c.FFNDim, 1 << 16},
+		bound{"encoder_attention_heads", c.Heads, 1 << 10}, bound{"head_dim", c.HeadDim, 1 << 12},
+		bound{"d_model", c.Width, 1 << 14},
+	); err != nil {
+		return err
 	}
 	if c.Activation != "gelu" {
 		return fmt.Errorf("bert: activation_function %q is not supported, want gelu", c.Activation)
@@ -78,20 +68,10 @@ var BERTUnused = []string{"to_logits.", "model.embed_positions.position_ids"}
 // BERTLayer is self-attention and a GELU network, each behind a norm and around a residual.
 type BERTLayer struct {
 	AttnNorm *nn.LayerNorm  `weight:"self_attn_layer_norm"`
-	Attn     *BERTAttention `weight:"self_attn"`
+	Attn     *SelfAttention `weight:"self_attn"`
 	FFNorm   *nn.LayerNorm  `weight:"final_layer_norm"`
 	FC1      *nn.Linear     `weight:"fc1"`
 	FC2      *nn.Linear     `weight:"fc2"`
-}
-
-// BERTAttention is self-attention; the width of all heads together may differ from the tokens'.
-type BERTAttention struct {
-	Q   *nn.Linear `weight:"q_proj"`
-	K   *nn.Linear `weight:"k_proj"`
-	V   *nn.Linear `weight:"v_proj"`
-	Out *nn.Linear `weight:"out_proj"`
-
-	heads int
 }
 
 // NewBERT builds the network that a valid config describes; its weights have shapes but no data.
@@ -110,7 +90,7 @@ func NewBERT(c *BERTConfig) (*BERT, error) {
 	for range c.Layers {
 		b.Layers = append(b.Layers, &BERTLayer{
 			AttnNorm: nn.NewLayerNorm(d),
-			Attn: &BERTAttention{
+			Attn: &SelfAttention{
 				Q: nn.NewProjection(d, inner), K: nn.NewProjection(d, inner),
 				V: nn.NewProjection(d, inner), Out: nn.NewLinear(inner, d), heads: c.Heads,
 			},
@@ -120,35 +100,26 @@ func NewBERT(c *BERTConfig) (*BERT, error) {
 	return b, nil
 }
 
-// Embed writes the sum of token and position embeddings of ids to out [len(ids), d]. It fails on
-// an id outside the vocabulary and on more ids than positions.
+// Vocabulary is the number of ids.
+func (b *BERT) Vocabulary() int { return b.Tokens.Shape[0] }
+
+// Length is the number of positions.
+func (b *BERT) Length() int { return b.Positions.Shape[0] }
+
+// Width is the number of channels of a token.
+func (b *BERT) Width() int { return b.Tokens.Shape[1] }
+
+// Depth is the number of layers.
+func (b *BERT) Depth() int { return len(b.Layers) }
+
+// Embed is as TextEncoder says.
 func (b *BERT) Embed(out []float32, ids []int32) error {
-	vocabulary, d := b.Tokens.Shape[0], b.Tokens.Shape[1]
-	if len(ids) > b.Positions.Shape[0] {
-		return fmt.Errorf("bert: %d tokens for %d positions", len(ids), b.Positions.Shape[0])
-	}
-	position := make([]float32, d)
-	for i, id := range ids {
-		if id < 0 || int(id) >= vocabulary {
-			return fmt.Errorf("bert: token id %d is outside the vocabulary of %d", id, vocabulary)
-		}
-		row := out[i*d : (i+1)*d]
-		if err := b.Tokens.Row(row, int(id)); err != nil {
-			return err
-		}
-		if err := b.Positions.Row(position, i); err != nil {
-			return err
-		}
-		for j := range row {
-			row[j] = row[j]*b.scale + position[j]
-		}
-	}
-	return nil
+	return embed("bert", b.Tokens, b.Positions, b.scale, out, ids)
 }
 
-// Forward maps embedded tokens [n, l, d] to the condition [n, l, d].
-func (b *BERT) Forward(x *tensor.Tensor) *tensor.Tensor {
-	for _, l := range b.Layers {
+// Forward is as TextEncoder says.
+func (b *BERT) Forward(x *tensor.Tensor, skip int) *tensor.Tensor {
+	for _, l := range b.Layers[:len(b.Layers)-skip] {
 		x = l.Forward(x)
 	}
 	return b.Norm.Forward(x)
@@ -159,10 +130,4 @@ func (l *BERTLayer) Forward(x *tensor.Tensor) *tensor.Tensor {
 	x = tensor.Add(l.Attn.Forward(l.AttnNorm.Forward(x)), x)
 	h := l.FC2.Forward(tensor.GELU(l.FC1.Forward(l.FFNorm.Forward(x))))
 	return tensor.Add(h, x).Named(nn.Holder(l.FC2.Weight))
-}
-
-// Forward keeps the shape of x [n, l, d].
-func (a *BERTAttention) Forward(x *tensor.Tensor) *tensor.Tensor {
-	q, k, v := a.Q.Forward(x), a.K.Forward(x), a.V.Forward(x)
-	return a.Out.Forward(nn.Attend(a.Q, q, k, v, a.heads))
 }

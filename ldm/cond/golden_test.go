@@ -216,7 +216,7 @@ func TestGoldenLayout(t *testing.T) {
 	backend := cpu.New(0)
 	defer backend.Close()
 	g := tensor.NewGraph()
-	g.Output("cond", b.Forward(g.Input("tokens", in.Shape...)))
+	g.Output("cond", b.Forward(g.Input("tokens", in.Shape...), 0))
 	program, err := backend.Compile(g)
 	if err != nil {
 		t.Fatal(err)

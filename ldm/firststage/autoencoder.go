@@ -8,34 +8,43 @@ import (
 	"ldm-mac/ldm/tensor"
 )
 
-// AutoencoderKL encodes a picture to a normal distribution of latents and decodes latents to a
-// picture.
-type AutoencoderKL struct {
-	Encoder       *Encoder   `weight:"encoder"`
-	Decoder       *Decoder   `weight:"decoder"`
-	QuantConv     *nn.Conv2D `weight:"quant_conv"`      // nil for none
-	PostQuantConv *nn.Conv2D `weight:"post_quant_conv"` // nil for none
+// FirstStage encodes a picture to latents, or to a normal distribution of them, and decodes latents
+// to a picture.
+type FirstStage struct {
+	Encoder       *Encoder       `weight:"encoder"`
+	Decoder       *Decoder       `weight:"decoder"`
+	QuantConv     *nn.Conv2D     `weight:"quant_conv"`                // nil for none
+	PostQuantConv *nn.Conv2D     `weight:"post_quant_conv"`           // nil for none
+	Codes         *tensor.Weight `weight:"quantize.embedding.weight"` // [codes, Channels], see Codebook; nil for a KL model
 }
 
 // New builds the network that a valid config describes; its weights have shapes but no data.
-func New(c *Config) (*AutoencoderKL, error) {
+func New(c *Config) (*FirstStage, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &AutoencoderKL{Encoder: newEncoder(c), Decoder: newDecoder(c)}
-	z := c.LatentChannels
+	encoded, latent := c.LatentChannels, c.Channels()
+	if c.ClassName == VQ {
+		return &FirstStage{
+			Encoder: newEncoder(c, encoded), Decoder: newDecoder(c),
+			QuantConv: nn.NewConv2D(encoded, latent, 1), PostQuantConv: nn.NewConv2D(latent, encoded, 1),
+			Codes: tensor.NewWeight(c.NumVQEmbeddings, latent),
+		}, nil
+	}
+	a := &FirstStage{Encoder: newEncoder(c, 2*encoded), Decoder: newDecoder(c)}
 	if c.UseQuantConv {
-		a.QuantConv = nn.NewConv2D(2*z, 2*z, 1)
+		a.QuantConv = nn.NewConv2D(2*encoded, 2*encoded, 1)
 	}
 	if c.UsePostQuantConv {
-		a.PostQuantConv = nn.NewConv2D(z, z, 1)
+		a.PostQuantConv = nn.NewConv2D(encoded, encoded, 1)
 	}
 	return a, nil
 }
 
-// Encode maps a picture [n, h, w, 3] in [-1, 1] to the moments [n, h/f, w/f, 2·z] of its latents:
-// means, then logarithms of variances.
-func (a *AutoencoderKL) Encode(x *tensor.Tensor) *tensor.Tensor {
+// Encode maps a picture [n, h, w, 3] in [-1, 1] to the moments [n, h/f, w/f, 2·z] of a KL model's
+// latents, means, then logarithms of variances (see Moments), or to a VQ model's latents
+// [n, h/f, w/f, z] before quantisation, on which diffusion works.
+func (a *FirstStage) Encode(x *tensor.Tensor) *tensor.Tensor {
 	h := a.Encoder.Forward(x)
 	if a.QuantConv != nil {
 		h = a.QuantConv.Forward(h)
@@ -43,16 +52,16 @@ func (a *AutoencoderKL) Encode(x *tensor.Tensor) *tensor.Tensor {
 	return h
 }
 
-// Decode maps latents [n, h/f, w/f, z], as the encoder makes them, to a picture [n, h, w, 3]
-// whose values mostly lie in [-1, 1].
-func (a *AutoencoderKL) Decode(z *tensor.Tensor) *tensor.Tensor {
+// Decode maps latents [n, h/f, w/f, z], as the encoder makes them and, of a VQ model, quantised
+// (see Codebook), to a picture [n, h, w, 3] whose values mostly lie in [-1, 1].
+func (a *FirstStage) Decode(z *tensor.Tensor) *tensor.Tensor {
 	if a.PostQuantConv != nil {
 		z = a.PostQuantConv.Forward(z)
 	}
 	return a.Decoder.Forward(z)
 }
 
-// Encoder is the way from pixels to moments.
+// Encoder is the way from pixels to moments or latents.
 type Encoder struct {
 	ConvIn     *nn.Conv2D    `weight:"conv_in"`
 	DownBlocks []*DownBlock  `weight:"down_blocks"`
@@ -63,17 +72,22 @@ type Encoder struct {
 
 // DownBlock is one level of the encoder.
 type DownBlock struct {
-	Resnets      []*ResBlock `weight:"resnets"`
-	Downsamplers []*Resample `weight:"downsamplers"`
+	Resnets      []*ResBlock          `weight:"resnets"`
+	Attentions   []*nn.AttentionBlock `weight:"attentions"` // nil, or one behind each residual block
+	Downsamplers []*Resample          `weight:"downsamplers"`
 }
 
-func newEncoder(c *Config) *Encoder {
+// newEncoder has the given number of output channels.
+func newEncoder(c *Config, channels int) *Encoder {
 	in := c.BlockOutChannels[0]
 	e := &Encoder{ConvIn: nn.NewConv2D(c.InChannels, in, 3)}
 	for level, out := range c.BlockOutChannels {
 		b := &DownBlock{}
 		for range c.LayersPerBlock {
 			b.Resnets = append(b.Resnets, newResBlock(c, in, out))
+			if c.DownBlockTypes[level] == attnDown {
+				b.Attentions = append(b.Attentions, newAttention(c, out))
+			}
 			in = out
 		}
 		if level < len(c.BlockOutChannels)-1 {
@@ -83,16 +97,19 @@ func newEncoder(c *Config) *Encoder {
 	}
 	e.MidBlock = newMidBlock(c, in)
 	e.NormOut = nn.NewGroupNorm(in, c.NormNumGroups, normEps)
-	e.ConvOut = nn.NewConv2D(in, 2*c.LatentChannels, 3)
+	e.ConvOut = nn.NewConv2D(in, channels, 3)
 	return e
 }
 
-// Forward maps x [n, h, w, 3] to [n, h/f, w/f, 2·z].
+// Forward maps x [n, h, w, 3] to [n, h/f, w/f, channels].
 func (e *Encoder) Forward(x *tensor.Tensor) *tensor.Tensor {
 	h := e.ConvIn.Forward(x)
 	for _, b := range e.DownBlocks {
-		for _, r := range b.Resnets {
+		for i, r := range b.Resnets {
 			h = r.Forward(h)
+			if b.Attentions != nil {
+				h = b.Attentions[i].Forward(h)
+			}
 		}
 		for _, d := range b.Downsamplers {
 			h = d.Conv.Forward(h)
@@ -113,8 +130,9 @@ type Decoder struct {
 
 // UpBlock is one level of the decoder; it has one residual block more than the encoder's.
 type UpBlock struct {
-	Resnets    []*ResBlock `weight:"resnets"`
-	Upsamplers []*Resample `weight:"upsamplers"`
+	Resnets    []*ResBlock          `weight:"resnets"`
+	Attentions []*nn.AttentionBlock `weight:"attentions"` // nil, or one behind each residual block
+	Upsamplers []*Resample          `weight:"upsamplers"`
 }
 
 func newDecoder(c *Config) *Decoder {
@@ -126,6 +144,9 @@ func newDecoder(c *Config) *Decoder {
 		b := &UpBlock{}
 		for range c.LayersPerBlock + 1 {
 			b.Resnets = append(b.Resnets, newResBlock(c, in, out))
+			if c.UpBlockTypes[i] == attnUp {
+				b.Attentions = append(b.Attentions, newAttention(c, out))
+			}
 			in = out
 		}
 		if i < len(channels)-1 {
@@ -142,8 +163,11 @@ func newDecoder(c *Config) *Decoder {
 func (d *Decoder) Forward(z *tensor.Tensor) *tensor.Tensor {
 	h := d.MidBlock.Forward(d.ConvIn.Forward(z))
 	for _, b := range d.UpBlocks {
-		for _, r := range b.Resnets {
+		for i, r := range b.Resnets {
 			h = r.Forward(h)
+			if b.Attentions != nil {
+				h = b.Attentions[i].Forward(h)
+			}
 		}
 		for _, u := range b.Upsamplers {
 			h = u.Conv.Forward(tensor.Upsample(h))

@@ -39,40 +39,21 @@ func (b *ResBlock) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.Add(x, h).Named(nn.Holder(b.Conv2.Weight))
 }
 
-// AttnBlock is attention over all pixels with one head.
-type AttnBlock struct {
-	Norm  *nn.GroupNorm `weight:"group_norm"`
-	ToQ   *nn.Linear    `weight:"to_q"`
-	ToK   *nn.Linear    `weight:"to_k"`
-	ToV   *nn.Linear    `weight:"to_v"`
-	ToOut *nn.Linear    `weight:"to_out.0"`
-}
-
-func newAttnBlock(c *Config, channels int) *AttnBlock {
-	return &AttnBlock{
-		Norm: nn.NewGroupNorm(channels, c.NormNumGroups, normEps),
-		ToQ:  nn.NewLinear(channels, channels), ToK: nn.NewLinear(channels, channels),
-		ToV: nn.NewLinear(channels, channels), ToOut: nn.NewLinear(channels, channels),
-	}
-}
-
-// Forward keeps the shape of x [n, h, w, c].
-func (a *AttnBlock) Forward(x *tensor.Tensor) *tensor.Tensor {
-	h := nn.Tokens(a.Norm.Forward(x)) // [n, h·w, c]
-	h = nn.Attend(a.ToQ, a.ToQ.Forward(h), a.ToK.Forward(h), a.ToV.Forward(h), 1)
-	return tensor.Add(x, tensor.Reshape(a.ToOut.Forward(h), x.Shape...))
+// newAttention is attention over all pixels with one head.
+func newAttention(c *Config, channels int) *nn.AttentionBlock {
+	return nn.NewAttentionBlock(nn.NewGroupNorm(channels, c.NormNumGroups, normEps), channels, 1)
 }
 
 // MidBlock is the coarsest level of encoder and decoder.
 type MidBlock struct {
-	Resnets    []*ResBlock  `weight:"resnets"`
-	Attentions []*AttnBlock `weight:"attentions"` // one, or none
+	Resnets    []*ResBlock          `weight:"resnets"`
+	Attentions []*nn.AttentionBlock `weight:"attentions"` // one, or none
 }
 
 func newMidBlock(c *Config, channels int) *MidBlock {
 	m := &MidBlock{Resnets: []*ResBlock{newResBlock(c, channels, channels), newResBlock(c, channels, channels)}}
 	if c.MidBlockAddAttention {
-		m.Attentions = []*AttnBlock{newAttnBlock(c, channels)}
+		m.Attentions = []*nn.AttentionBlock{newAttention(c, channels)}
 	}
 	return m
 }

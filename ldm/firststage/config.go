@@ -1,62 +1,114 @@
 // Package firststage is the autoencoder between pixels and latents (Rombach et al. 2022, section
-// 3.1), built from the config.json of diffusers' AutoencoderKL and with that model's weight
-// names.
+// 3.1), regularised towards a normal distribution or by vector quantisation. It is built from the
+// config.json of diffusers' AutoencoderKL or VQModel and has those models' weight names.
 package firststage
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
 
-// Config is what the architecture needs of an AutoencoderKL's config.json, by its names.
+// Config is what the architecture needs of a model's config.json, by its names.
 type Config struct {
-	ClassName            string   `json:"_class_name"`
+	ClassName            string   `json:"_class_name"` // KL or VQ
 	InChannels           int      `json:"in_channels"`
 	OutChannels          int      `json:"out_channels"`
-	LatentChannels       int      `json:"latent_channels"`
+	LatentChannels       int      `json:"latent_channels"`    // of encoder and decoder, see Channels
 	BlockOutChannels     []int    `json:"block_out_channels"` // by level, finest first
 	DownBlockTypes       []string `json:"down_block_types"`
 	UpBlockTypes         []string `json:"up_block_types"`
 	LayersPerBlock       int      `json:"layers_per_block"`
 	NormNumGroups        int      `json:"norm_num_groups"`
+	NormType             string   `json:"norm_type"` // VQ
 	ActFn                string   `json:"act_fn"`
 	SampleSize           int      `json:"sample_size"` // of pictures at training; 0 if unknown
 	MidBlockAddAttention bool     `json:"mid_block_add_attention"`
-	UseQuantConv         bool     `json:"use_quant_conv"`
-	UsePostQuantConv     bool     `json:"use_post_quant_conv"`
+	UseQuantConv         bool     `json:"use_quant_conv"`      // KL
+	UsePostQuantConv     bool     `json:"use_post_quant_conv"` // KL
+	NumVQEmbeddings      int      `json:"num_vq_embeddings"`   // VQ: codes
+	VQEmbedDim           *int     `json:"vq_embed_dim"`        // VQ: elements of a code; nil for LatentChannels
+	LookupFromCodebook   bool     `json:"lookup_from_codebook"`
 	ScalingFactor        float64  `json:"scaling_factor"` // latents of the diffusion model = encoder's · ScalingFactor
 	ShiftFactor          *float64 `json:"shift_factor"`
 }
 
+// The classes of diffusers that Config describes.
 const (
-	downBlock = "DownEncoderBlock2D"
-	upBlock   = "UpDecoderBlock2D"
+	KL = "AutoencoderKL"
+	VQ = "VQModel"
 )
 
-// DefaultConfig holds diffusers' defaults for fields that a config.json leaves out
+const (
+	plainDown = "DownEncoderBlock2D"
+	attnDown  = "AttnDownEncoderBlock2D"
+	plainUp   = "UpDecoderBlock2D"
+	attnUp    = "AttnUpDecoderBlock2D"
+)
+
+// DefaultConfig holds the defaults of AutoencoderKL for fields that a config.json leaves out
 // (diffusers, src/diffusers/models/autoencoders/autoencoder_kl.py).
-func DefaultConfig() Config {
-	return Config{
-		InChannels: 3, OutChannels: 3, LatentChannels: 4, BlockOutChannels: []int{64},
-		DownBlockTypes: []string{downBlock}, UpBlockTypes: []string{upBlock},
-		LayersPerBlock: 1, NormNumGroups: 32, ActFn: "silu", SampleSize: 32,
+func DefaultConfig() Config { return DefaultConfigOf(KL) }
+
+// DefaultConfigOf holds the defaults of the class: those of VQModel (diffusers,
+// src/diffusers/models/autoencoders/vq_model.py), or else of AutoencoderKL. The latents of a
+// VQModel are not scaled unless its config says so, as its diffusion models were trained (CompVis
+// latent-diffusion, scale_factor 1); the 0.18215 that newer diffusers assumes is another model's.
+func DefaultConfigOf(class string) Config {
+	c := Config{
+		ClassName: class, InChannels: 3, OutChannels: 3, LatentChannels: 4, BlockOutChannels: []int{64},
+		DownBlockTypes: []string{plainDown}, UpBlockTypes: []string{plainUp},
+		LayersPerBlock: 1, NormNumGroups: 32, NormType: "group", ActFn: "silu", SampleSize: 32,
 		MidBlockAddAttention: true, UseQuantConv: true, UsePostQuantConv: true,
 		ScalingFactor: 0.18215, // makes the latents' variance 1 (Rombach et al. 2022, appendix G)
 	}
+	if class == VQ {
+		c.LatentChannels, c.NumVQEmbeddings = 3, 256
+	}
+	return c
+}
+
+// UnmarshalJSON reads a config.json over c. One of another class than c starts from the defaults
+// of that class.
+func (c *Config) UnmarshalJSON(data []byte) error {
+	class := struct {
+		Name string `json:"_class_name"`
+	}{c.ClassName}
+	if err := json.Unmarshal(data, &class); err != nil {
+		return err
+	}
+	if class.Name != c.ClassName {
+		*c = DefaultConfigOf(class.Name)
+	}
+	type fields Config // without this method
+	return json.Unmarshal(data, (*fields)(c))
 }
 
 // Factor is the size of a picture divided by that of its latents.
 func (c *Config) Factor() int { return 1 << (len(c.BlockOutChannels) - 1) }
+
+// Channels are those of latents: of what Encode's moments describe or Encode gives, and of what
+// Decode reads.
+func (c *Config) Channels() int {
+	if c.ClassName == VQ && c.VQEmbedDim != nil {
+		return *c.VQEmbedDim
+	}
+	return c.LatentChannels
+}
 
 // Bounds on what a config file may ask for, far above every published model.
 const (
 	maxLevels   = 8
 	maxChannels = 1 << 13
 	maxLayers   = 64
+	maxCodes    = 1 << 20
 )
 
 // Validate reports the first field that no autoencoder can have or that this package does not
 // build.
 func (c *Config) Validate() error {
-	if c.ClassName != "" && c.ClassName != "AutoencoderKL" {
-		return fmt.Errorf("first stage: class %q is not supported, want AutoencoderKL", c.ClassName)
+	if c.ClassName != KL && c.ClassName != VQ {
+		return fmt.Errorf("first stage: class %q is not supported, want %s or %s", c.ClassName, KL, VQ)
 	}
 	levels := len(c.BlockOutChannels)
 	if levels < 1 || levels > maxLevels {
@@ -66,15 +118,39 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("first stage: %d down_block_types and %d up_block_types for %d block_out_channels",
 			len(c.DownBlockTypes), len(c.UpBlockTypes), levels)
 	}
-	for level := range levels {
-		if down, up := c.DownBlockTypes[level], c.UpBlockTypes[level]; down != downBlock || up != upBlock {
-			return fmt.Errorf("first stage: block types %q and %q are not supported, want %s and %s", down, up, downBlock, upBlock)
+	for _, t := range c.DownBlockTypes {
+		if t != plainDown && t != attnDown {
+			return fmt.Errorf("first stage: down_block_types %q is not supported, want %s or %s", t, plainDown, attnDown)
 		}
 	}
-	numbers := []struct {
+	for _, t := range c.UpBlockTypes {
+		if t != plainUp && t != attnUp {
+			return fmt.Errorf("first stage: up_block_types %q is not supported, want %s or %s", t, plainUp, attnUp)
+		}
+	}
+	if err := c.validateNumbers(); err != nil {
+		return err
+	}
+	switch {
+	case !slices.Contains([]string{"silu", "swish"}, c.ActFn):
+		return fmt.Errorf("first stage: act_fn %q is not supported, want silu", c.ActFn)
+	case c.NormType != "group":
+		return fmt.Errorf("first stage: norm_type %q is not supported, want group", c.NormType)
+	case c.LookupFromCodebook:
+		return fmt.Errorf("first stage: a model with lookup_from_codebook is not supported")
+	case c.ShiftFactor != nil:
+		return fmt.Errorf("first stage: a model with a shift_factor is not supported")
+	}
+	return nil
+}
+
+// validateNumbers checks the numbers.
+func (c *Config) validateNumbers() error {
+	type number struct {
 		name        string
 		value, most int
-	}{
+	}
+	numbers := []number{
 		{"in_channels", c.InChannels, maxChannels},
 		{"out_channels", c.OutChannels, maxChannels},
 		{"latent_channels", c.LatentChannels, maxChannels},
@@ -82,10 +158,11 @@ func (c *Config) Validate() error {
 		{"norm_num_groups", c.NormNumGroups, maxChannels},
 	}
 	for _, channels := range c.BlockOutChannels {
-		numbers = append(numbers, struct {
-			name        string
-			value, most int
-		}{"block_out_channels", channels, maxChannels})
+		numbers = append(numbers, number{"block_out_channels", channels, maxChannels})
+	}
+	if c.ClassName == VQ {
+		numbers = append(numbers, number{"num_vq_embeddings", c.NumVQEmbeddings, maxCodes},
+			number{"vq_embed_dim", c.Channels(), maxChannels})
 	}
 	for _, n := range numbers {
 		if n.value < 1 || n.value > n.most {
@@ -97,13 +174,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("first stage: %d norm_num_groups do not divide %d channels", c.NormNumGroups, channels)
 		}
 	}
-	switch {
-	case c.ActFn != "silu" && c.ActFn != "swish":
-		return fmt.Errorf("first stage: act_fn %q is not supported, want silu", c.ActFn)
-	case !(c.ScalingFactor > 0) || c.ScalingFactor > 1e6:
+	if !(c.ScalingFactor > 0) || c.ScalingFactor > 1e6 {
 		return fmt.Errorf("first stage: scaling_factor is %g, want a positive number", c.ScalingFactor)
-	case c.ShiftFactor != nil:
-		return fmt.Errorf("first stage: a model with a shift_factor is not supported")
 	}
 	return nil
 }

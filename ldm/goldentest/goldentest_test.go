@@ -10,13 +10,24 @@ import (
 // read are the fixtures that the tests of this project compare with, by the packages whose tests
 // do it. The others belong to systems that the project does not have yet.
 var read = map[string]string{
-	"broken":        "checkpoint, imageio, pipeline, tokenizer, unet, cmd/ldm-mac",
-	"ckpt-formats":  "checkpoint",
-	"emoji":         "imageio, cmd/ldm-mac",
-	"noise":         "rng",
-	"ops":           "tensor/tensortest, firststage, unet",
-	"samplers":      "sampler",
-	"text2img-tiny": "pipeline, tokenizer",
+	"broken":           "checkpoint, imageio, pipeline, tokenizer, unet, cmd/ldm-mac",
+	"ckpt-formats":     "checkpoint",
+	"compvis-churches": "compvis, pipeline",
+	"compvis-class":    "compvis, cond, pipeline",
+	"compvis-inpaint":  "compvis, imageio, pipeline",
+	"compvis-layout":   "compvis, cond, pipeline",
+	"compvis-semantic": "compvis, cond, pipeline",
+	"compvis-txt2img":  "compvis, pipeline",
+	"emoji":            "imageio, cmd/ldm-mac",
+	"noise":            "rng",
+	"ops":              "tensor/tensortest, firststage, imageio, unet",
+	"samplers":         "sampler",
+	"sd-inpaint-tiny":  "cond, firststage, imageio, pipeline, tokenizer, unet",
+	"sd-tiny":          "cond, firststage, imageio, pipeline, tokenizer, unet",
+	"sd2-v-tiny":       "cond, firststage, pipeline, tokenizer, unet",
+	"superres-tiny":    "firststage, imageio, pipeline, unet",
+	"text2img-tiny":    "firststage, pipeline, tokenizer, unet",
+	"uncond-tiny":      "firststage, pipeline, unet",
 }
 
 // TestGoldenFolders says by name which fixtures nothing is compared with.

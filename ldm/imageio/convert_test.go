@@ -23,7 +23,7 @@ func TestFromFloats(t *testing.T) {
 		{math.Nextafter32(0, -1), 128}, // lost beside 0.5 in float32
 		{0.00390625, 128},              // 0.5 + 1/512 is exact: 127.998
 	} {
-		m, err := FromFloats([]float32{c.x, -1, 1}, 1, 1)
+		m, err := FromFloats([]float32{c.x, -1, 1}, 1, 1, HalfToEven)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestFromFloatsRoundsHalfToEven(t *testing.T) {
 			continue
 		}
 		halves++
-		m, err := FromFloats([]float32{x, x, x}, 1, 1)
+		m, err := FromFloats([]float32{x, x, x}, 1, 1, HalfToEven)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestFromFloatsLayout(t *testing.T) {
 	for i := range x {
 		x[i] = float32(i)/255*2 - 1 // level i
 	}
-	m, err := FromFloats(x, 2, 3)
+	m, err := FromFloats(x, 2, 3, HalfToEven)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestFromFloatsErrors(t *testing.T) {
 		{make([]float32, 12), math.MaxInt, 4, "12 values"},
 		{nan, 2, 2, "not a number at row 1, column 1, channel 1"},
 	} {
-		if _, err := FromFloats(c.x, c.height, c.width); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := FromFloats(c.x, c.height, c.width, HalfToEven); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("[%d, %d]: error %v, want %q", c.height, c.width, err, c.want)
 		}
 	}
@@ -127,15 +127,15 @@ func compareWithPNG(t *testing.T, planes []float32, height, width int, name stri
 	for i := range x {
 		x[i] = planes[i%3*height*width+i/3]
 	}
-	got, err := FromFloats(x, height, width)
+	got, err := FromFloats(x, height, width, HalfToEven)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := DecodeFile(name)
+	want, err := ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if db, err := PSNR(got, want); err != nil || db < 88.1 {
+	if db, err := PSNR(got, want.Image); err != nil || db < 88.1 {
 		t.Errorf("%s: PSNR %v dB (%v), want at least 88.1", name, db, err)
 	}
 }

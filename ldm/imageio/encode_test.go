@@ -28,7 +28,7 @@ func ramp(width, height int) *image.NRGBA {
 func encode(t *testing.T, m image.Image, text ...Text) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Encode(&b, m, text); err != nil {
+	if err := Encode(&b, PNG, m, Options{Texts: text}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -52,11 +52,11 @@ func TestEncodeTextRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(texts, got); diff != "" {
 		t.Error(diff)
 	}
-	back, err := Decode(bytes.NewReader(data))
+	back, err := Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if db, err := PSNR(m, back); err != nil || !math.IsInf(db, 1) {
+	if db, err := PSNR(m, back.Image); err != nil || !math.IsInf(db, 1) {
 		t.Errorf("PSNR %v dB (%v), want the picture unchanged", db, err)
 	}
 	if !bytes.Equal(data, encode(t, m, texts...)) {
@@ -107,19 +107,19 @@ func TestTextValidate(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", text, err, c.want)
 		}
 		var b bytes.Buffer
-		if got := Encode(&b, ramp(1, 1), []Text{text}); (got == nil) != (err == nil) {
+		if got := Encode(&b, PNG, ramp(1, 1), Options{Texts: []Text{text}}); (got == nil) != (err == nil) {
 			t.Errorf("%q: Encode says %v, Validate %v", text, got, err)
 		}
 	}
 }
 
 func TestEncodeErrors(t *testing.T) {
-	if err := Encode(&bytes.Buffer{}, image.NewNRGBA(image.Rectangle{}), nil); err == nil {
+	if err := Encode(&bytes.Buffer{}, PNG, image.NewNRGBA(image.Rectangle{}), Options{}); err == nil {
 		t.Error("an empty picture was encoded")
 	}
 	data := encode(t, ramp(5, 3), Text{"k", "v"})
 	for n := range data {
-		err := Encode(&fullDisk{left: n}, ramp(5, 3), []Text{{"k", "v"}})
+		err := Encode(&fullDisk{left: n}, PNG, ramp(5, 3), Options{Texts: []Text{{"k", "v"}}})
 		if !errors.Is(err, errFull) {
 			t.Fatalf("disk full after %d bytes: error %v", n, err)
 		}
@@ -145,11 +145,11 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 func TestEncodeAlpha(t *testing.T) {
 	m := ramp(2, 2)
 	m.Pix[3] = 100
-	back, err := Decode(iotest.OneByteReader(bytes.NewReader(encode(t, m))))
+	back, err := Read(iotest.OneByteReader(bytes.NewReader(encode(t, m))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := nrgba(back, 0, 0); got != m.NRGBAAt(0, 0) {
+	if got := back.Image.NRGBAAt(0, 0); got != m.NRGBAAt(0, 0) {
 		t.Errorf("pixel %v, want %v", got, m.NRGBAAt(0, 0))
 	}
 }
@@ -158,7 +158,7 @@ func BenchmarkEncode(b *testing.B) {
 	m := ramp(512, 512)
 	b.SetBytes(3 * 512 * 512)
 	for b.Loop() {
-		if err := Encode(&bytes.Buffer{}, m, nil); err != nil {
+		if err := Encode(&bytes.Buffer{}, PNG, m, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

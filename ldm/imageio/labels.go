@@ -49,31 +49,21 @@ func DecodeLabels(r io.Reader, palette color.Palette) (*LabelMap, error) {
 	return m, nil
 }
 
-// The start of a PNG: signature, length and name of the header, width, height, depth, colour type
-// (PNG third edition, section 11.2.1).
-const (
-	pngSignature = "\x89PNG\r\n\x1a\n"
-	pngDepth     = 24
-	pngColour    = 25
-	pngRGB       = 2 // this bit of the colour type is missing in grey pictures
-)
-
 func decodeLabels(r io.Reader, palette color.Palette) (*LabelMap, error) {
-	var head [pngColour + 1]byte
-	n, err := io.ReadFull(r, head[:])
-	if !bytes.HasPrefix(head[:n], []byte(pngSignature)) {
+	data, err := readAll(r, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(data, []byte(signature)) {
 		return nil, errors.New("not a PNG, which a label map has to be: other formats change its values")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("header of the label map: %w", err)
-	}
-	picture, err := decode(io.MultiReader(bytes.NewReader(head[:]), r), maxPixels)
+	picture, _, err := decode(data, maxPixels)
 	if err != nil {
 		return nil, err
 	}
 	size := picture.Bounds().Size()
 	m := &LabelMap{make([]uint8, size.X*size.Y), size.Y, size.X}
-	class := classOf(picture, palette, int(head[pngDepth]), head[pngColour]&pngRGB == 0)
+	class := classOf(picture, palette, int(data[pngDepth]), data[pngColour]&pngRGB == 0)
 	for i := range m.Classes {
 		x, y := i%size.X, i/size.X
 		c, err := class(x, y)

@@ -138,7 +138,7 @@ func TestDecodeLabelsErrors(t *testing.T) {
 		"index or colour": {encoded(t, mixed), "has index 0 and the colour of class 1"},
 		"JPEG":            {photo.Bytes(), "not a PNG"},
 		"nothing":         {nil, "not a PNG"},
-		"short header":    {whole[:20], "header of the label map: unexpected EOF"},
+		"short header":    {whole[:20], "header of the PNG picture: unexpected EOF"},
 		"short":           {whole[:len(whole)-20], "EOF"},
 		"huge":            {rawPNG(1<<20, 1<<20, 8, 0, []byte{0}), "at most"},
 	} {

@@ -19,18 +19,51 @@ const (
 	maxChunk = 1<<31 - 1
 )
 
-// ReadText reads the text chunks (tEXt, zTXt, iTXt) of a PNG in file order, as UTF-8. It reads to
-// the end of the image, since text may follow the pixels, checks every CRC, and holds no more than
-// the text itself, at most 16 MiB. With an error come the texts that precede the fault.
+// ReadText reads the texts of a picture, as UTF-8: the text chunks (tEXt, zTXt, iTXt) of a PNG in
+// file order, of a JPEG, WebP or TIFF those that Encode wrote into its EXIF data, and under
+// ParametersKeyword the UserComment that other programs wrote. BMP and GIF have none.
+//
+// A PNG is read to the end of the image, since text may follow the pixels; every CRC is checked, and no
+// more is held than the text itself, at most 16 MiB. With an error come the texts that precede the
+// fault.
 func ReadText(r io.Reader) ([]Text, error) {
-	start := make([]byte, len(signature))
-	if _, err := io.ReadFull(r, start); err != nil || string(start) != signature {
-		return nil, fmt.Errorf("imageio: not a PNG: starts with %q, want %q", start, signature)
+	head := make([]byte, len("RIFF????WEBP"))
+	n, err := io.ReadFull(r, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("imageio: %w", err)
+	}
+	i, err := sniff(head[:n])
+	if err != nil {
+		return nil, fmt.Errorf("imageio: %w", err)
+	}
+	r = io.MultiReader(bytes.NewReader(head[:n]), r)
+	if decoders[i].format == PNG {
+		return readTextChunks(r)
+	}
+	data, err := readAll(r, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("imageio: %w", err)
+	}
+	exif := readMetadata(decoders[i].format, data).exif
+	if exif == nil {
+		return nil, nil
+	}
+	texts, err := exifTexts(exif)
+	if err != nil {
+		return texts, fmt.Errorf("imageio: %s: %w", decoders[i].format, err)
+	}
+	return texts, nil
+}
+
+// readTextChunks is ReadText of a PNG.
+func readTextChunks(r io.Reader) ([]Text, error) {
+	if _, err := io.CopyN(io.Discard, r, int64(len(signature))); err != nil {
+		return nil, fmt.Errorf("imageio: %w", unexpected(err))
 	}
 	var texts []Text
 	budget := maxText
 	for first := true; ; first = false {
-		kind, data, err := readChunk(r)
+		kind, data, err := readChunk(r, isText)
 		if err != nil {
 			return texts, err
 		}
@@ -54,9 +87,9 @@ func ReadText(r io.Reader) ([]Text, error) {
 
 func isText(kind string) bool { return kind == "tEXt" || kind == "zTXt" || kind == "iTXt" }
 
-// readChunk reads one chunk and checks its CRC. The data of a text chunk is returned, that of any
-// other kind is passed over.
-func readChunk(r io.Reader) (kind string, data []byte, err error) {
+// readChunk reads one chunk and checks its CRC. The data of the wanted kinds is returned, of at most
+// maxText bytes; that of any other kind is passed over.
+func readChunk(r io.Reader, wanted func(kind string) bool) (kind string, data []byte, err error) {
 	var head [8]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return "", nil, fmt.Errorf("imageio: PNG ends before its IEND chunk: %w", unexpected(err))
@@ -64,7 +97,7 @@ func readChunk(r io.Reader) (kind string, data []byte, err error) {
 	kind = string(head[4:])
 	length := int64(binary.BigEndian.Uint32(head[:4]))
 	limit := int64(maxChunk)
-	if isText(kind) {
+	if wanted(kind) {
 		limit = maxText
 	}
 	if length > limit {
@@ -72,10 +105,10 @@ func readChunk(r io.Reader) (kind string, data []byte, err error) {
 	}
 	crc := crc32.NewIEEE()
 	crc.Write(head[4:])
-	var text bytes.Buffer // grows with what is read, whatever the length claims
+	var kept bytes.Buffer // grows with what is read, whatever the length claims
 	sink := io.Writer(crc)
-	if isText(kind) {
-		sink = io.MultiWriter(crc, &text)
+	if wanted(kind) {
+		sink = io.MultiWriter(crc, &kept)
 	}
 	if _, err := io.CopyN(sink, r, length); err != nil {
 		return "", nil, fmt.Errorf("imageio: PNG chunk %q of %d bytes: %w", kind, length, unexpected(err))
@@ -86,10 +119,10 @@ func readChunk(r io.Reader) (kind string, data []byte, err error) {
 	if got, want := binary.BigEndian.Uint32(head[:4]), crc.Sum32(); got != want {
 		return "", nil, fmt.Errorf("imageio: PNG chunk %q has CRC %08x, want %08x", kind, got, want)
 	}
-	return kind, text.Bytes(), nil
+	return kind, kept.Bytes(), nil
 }
 
-// unexpected turns the end of the file into the error it is inside a PNG.
+// unexpected turns the end of the file into the error it is inside a picture.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -159,7 +192,7 @@ func inflate(data []byte, limit int) ([]byte, error) {
 		return nil, err
 	}
 	if len(out) > limit {
-		return nil, fmt.Errorf("the file inflates to more than %d bytes of text", maxText)
+		return nil, fmt.Errorf("inflates to more than %d bytes", limit)
 	}
 	return out, nil
 }

@@ -115,7 +115,7 @@ func TestWriteFileDiskFull(t *testing.T) {
 		for n := range picture {
 			disk := &fullDisk{left: n}
 			err := WriteFile(path, overwrite, func(w io.Writer) error {
-				return Encode(io.MultiWriter(w, disk), ramp(5, 3), nil)
+				return Encode(io.MultiWriter(w, disk), PNG, ramp(5, 3), Options{})
 			})
 			if !errors.Is(err, errFull) || !strings.Contains(err.Error(), path) {
 				t.Fatalf("full after %d bytes: error %v, want one that names %s", n, err, path)

@@ -36,8 +36,50 @@ func (a *Attention) Forward(x, cond *tensor.Tensor) *tensor.Tensor {
 
 // Attend is softmax(QKᵀ/√d)V for every head, named after the module that holds the layer toQ.
 func Attend(toQ *Linear, q, k, v *tensor.Tensor, heads int) *tensor.Tensor {
+	return attend(Holder(toQ.Weight), q, k, v, heads, false)
+}
+
+// AttendCausal is Attend in which a token attends to itself and those before it.
+func AttendCausal(toQ *Linear, q, k, v *tensor.Tensor, heads int) *tensor.Tensor {
+	return attend(Holder(toQ.Weight), q, k, v, heads, true)
+}
+
+func attend(name string, q, k, v *tensor.Tensor, heads int, causal bool) *tensor.Tensor {
 	scale := 1 / math.Sqrt(float64(q.Shape.Last())/float64(heads))
-	return tensor.Attention(Holder(toQ.Weight), q, k, v, heads, float32(scale), false)
+	return tensor.Attention(name, q, k, v, heads, float32(scale), causal)
+}
+
+// AttentionBlock is self-attention of the pixels of an image, behind a group norm and around a
+// residual (CompVis, openaimodel.py, AttentionBlock, and model.py, AttnBlock; diffusers Attention).
+type AttentionBlock struct {
+	Norm  *GroupNorm `weight:"group_norm"` // nil for none
+	ToQ   *Linear    `weight:"to_q"`
+	ToK   *Linear    `weight:"to_k"`
+	ToV   *Linear    `weight:"to_v"`
+	ToOut *Linear    `weight:"to_out.0"`
+
+	heads int
+}
+
+// NewAttentionBlock attends on images of the given channels, which heads divides; norm may be nil.
+func NewAttentionBlock(norm *GroupNorm, channels, heads int) *AttentionBlock {
+	return &AttentionBlock{
+		Norm: norm, ToQ: NewLinear(channels, channels), ToK: NewLinear(channels, channels),
+		ToV: NewLinear(channels, channels), ToOut: NewLinear(channels, channels), heads: heads,
+	}
+}
+
+// Forward keeps the shape of x [n, h, w, c].
+func (a *AttentionBlock) Forward(x *tensor.Tensor) *tensor.Tensor {
+	h := x
+	if a.Norm != nil {
+		h = a.Norm.Forward(x)
+	}
+	h = Tokens(h) // [n, h·w, c]
+	name := Holder(a.ToQ.Weight)
+	attention := strings.TrimPrefix(name+".attention", ".") // the name itself is the result's
+	h = attend(attention, a.ToQ.Forward(h), a.ToK.Forward(h), a.ToV.Forward(h), a.heads, false)
+	return tensor.Add(x, tensor.Reshape(a.ToOut.Forward(h), x.Shape...)).Named(name)
 }
 
 // Holder is the name of the module that a layer with weight w is a part of, "" before binding:

@@ -2,55 +2,82 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"ldm-mac/ldm/tensor"
 	"ldm-mac/ldm/unet"
 )
 
 // denoiser is the U-Net compiled for one size of batch. With guidance it evaluates every latent
-// twice in one batch: first without the prompt, then with it (Ho and Salimans 2022,
-// arXiv:2207.12598, equation 6). What depends on the condition alone, such as the keys and values
-// of cross-attention, is a program of its own, which runs once for all steps.
+// twice in one batch: first without the condition, then with it (Ho and Salimans 2022,
+// arXiv:2207.12598, equation 6). What depends on the condition or on the time steps alone, such as the
+// keys and values of cross-attention and the time embeddings of all steps, is a program of its own,
+// which runs once.
 type denoiser struct {
-	conditioner    tensor.Program
-	program        tensor.Program // bound to what conditioner keeps
-	config         *unet.Config
-	images         int
-	guided         bool
-	scale          float32
-	x              tensor.Array // [rows, h, w, c]
-	sinusoids      tensor.Array // [rows, model]
-	cond           tensor.Array // [rows, l, d]
+	denoiserShape
+	once    tensor.Program // nil where nothing depends on the condition and the time steps alone
+	program tensor.Program // bound to what once keeps
+	config  *unet.Config
+
+	scale, rescale float32
+	times          []float64    // distinct time steps, by row of sinusoids
+	extra          [][]float32  // by image, [channels, height, width] behind the latents; nil for nothing
+	extraScaled    bool         // they are scaled as the latents are
+	x              tensor.Array // [rows, tile height, tile width, in]
+	row            tensor.Array // [1]
+	given          map[string]tensor.Array
 	in             map[string]tensor.Array
-	timesteps      []float64
-	uncond, output []float32 // of one image, [c, h, w]
+	output         []float32 // of one tile of one image with the condition, [out, h, w]
 }
 
-// newDenoiser compiles the U-Net, or takes the one that is there when it has the right size.
-func (p *Pipeline) newDenoiser(images, height, width int, guided bool) (*denoiser, error) {
-	rows, c := images, &p.unet.config
-	if guided {
-		rows *= 2
-	}
-	shape := tensor.Shape{rows, height, width, c.InChannels}
-	if d := p.denoiser; d != nil && d.x.Shape.Equal(shape) && d.guided == guided {
+// denoiserShape decides the programs.
+type denoiserShape struct {
+	images, height, width int
+	tiles                 Tiles
+	guided                bool
+	steps                 int // distinct time steps
+	length                int // of the condition
+	label                 bool
+}
+
+// newDenoiser compiles the U-Net, or takes the one that is there when it has the right shape.
+func (p *Pipeline) newDenoiser(shape denoiserShape) (*denoiser, error) {
+	if d := p.denoiser; d != nil && d.denoiserShape == shape {
 		return d, nil
 	}
 	p.denoiser.close()
 	p.denoiser = nil
-	d := &denoiser{
-		config: c, images: images, guided: guided,
-		x:         tensor.NewArray(shape...),
-		sinusoids: tensor.NewArray(rows, c.BlockOutChannels[0]),
-		cond:      tensor.NewArray(rows, p.text.config.MaxPositions, p.text.config.Width),
-		timesteps: make([]float64, rows),
-		uncond:    make([]float32, height*width*c.OutChannels),
-		output:    make([]float32, height*width*c.OutChannels),
+	c := &p.unet.config
+	rows := shape.images
+	if shape.guided {
+		rows *= 2
 	}
-	d.in = map[string]tensor.Array{"x": d.x, "sinusoids": d.sinusoids}
+	height, width := shape.tiles.shape(shape.height, shape.width)
+	d := &denoiser{
+		denoiserShape: shape, config: c,
+		x:      tensor.NewArray(rows, height, width, c.InChannels),
+		row:    tensor.NewArray(1),
+		given:  map[string]tensor.Array{"sinusoids": tensor.NewArray(shape.steps, c.BlockOutChannels[0])},
+		output: make([]float32, height*width*c.OutChannels),
+	}
+	d.in = map[string]tensor.Array{"x": d.x, "row": d.row}
+	if shape.length > 0 {
+		d.given["cond"] = tensor.NewArray(rows, shape.length, p.condWidth())
+	}
+	if shape.label {
+		d.given["label"] = tensor.NewArray(1, 4*c.BlockOutChannels[0])
+	}
 	g, err := p.graph(&p.unet.component, func(g *tensor.Graph) {
-		x, sinusoids := g.Input("x", d.x.Shape...), g.Input("sinusoids", d.sinusoids.Shape...)
-		g.Output("out", p.unet.model.Forward(x, sinusoids, g.Input("cond", d.cond.Shape...)))
+		in := unet.Inputs{X: g.Input("x", d.x.Shape...), Row: g.Input("row", 1)}
+		in.Sinusoids = g.Input("sinusoids", d.given["sinusoids"].Shape...)
+		if shape.length > 0 {
+			in.Cond = g.Input("cond", d.given["cond"].Shape...)
+		}
+		if shape.label {
+			in.Label = g.Input("label", d.given["label"].Shape...)
+		}
+		g.Output("out", p.unet.model.Forward(in))
 	})
 	if err != nil {
 		return nil, err
@@ -65,96 +92,139 @@ func (p *Pipeline) newDenoiser(images, height, width int, guided bool) (*denoise
 }
 
 func (d *denoiser) compile(backend tensor.Backend, g *tensor.Graph) (err error) {
-	once, rest := g.Hoist("cond")
-	if d.conditioner, err = backend.Compile(once); err != nil {
+	var names []string
+	for name := range d.given {
+		names = append(names, name)
+	}
+	once, rest := g.Hoist(names...)
+	if d.once, err = backend.Compile(once); err != nil {
 		return err
 	}
 	if d.program, err = backend.Compile(rest); err != nil {
 		return err
 	}
 	for _, o := range once.Outputs() {
-		if err := d.program.Bind(o.Name, d.conditioner, o.Name); err != nil {
+		if err := d.program.Bind(o.Name, d.once, o.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// condition sets what latent i is denoised towards and away from, both [l, d], and how strongly.
-func (d *denoiser) condition(i int, prompt, negative []float32, scale float64) {
-	d.scale = float32(scale)
-	size := len(prompt)
-	if d.guided {
-		copy(d.cond.Data[i*size:], negative)
-		i += d.images
+// prepare computes what all evaluations share: times are their time steps, each of which may occur
+// more than once.
+func (d *denoiser) prepare(ctx context.Context, c *conditions, times []float64) error {
+	d.times = distinct(times)
+	sinusoids := d.given["sinusoids"]
+	unet.TimestepEmbedding(sinusoids.Data, d.times, sinusoids.Shape[1], d.config.FlipSinToCos, d.config.FreqShift)
+	if d.length > 0 {
+		data := d.given["cond"].Data
+		if d.guided {
+			for range d.images {
+				data = data[copy(data, c.away):]
+			}
+		}
+		for range d.images {
+			data = data[copy(data, c.towards):]
+		}
 	}
-	copy(d.cond.Data[i*size:], prompt)
-}
-
-// prepare computes what all evaluations share, after the last change of a condition.
-func (d *denoiser) prepare(ctx context.Context) error {
-	_, err := d.conditioner.Run(ctx, map[string]tensor.Array{"cond": d.cond})
+	if d.label {
+		copy(d.given["label"].Data, c.label)
+	}
+	_, err := d.once.Run(ctx, d.given)
 	return err
 }
 
-// evaluate writes the guided output of the network at timestep t for latents x to out, both
-// [images, c, h, w].
-func (d *denoiser) evaluate(ctx context.Context, x []float32, t float64, out []float32) error {
-	size, channels := len(x)/d.images, d.config.InChannels
-	for row := range d.x.Shape[0] {
-		image := x[row%d.images*size:][:size]
-		toChannelsLast(d.x.Data[row*size:][:size], image, channels)
-		d.timesteps[row] = t
+// distinct are time steps without repetitions, in their order.
+func distinct(times []float64) []float64 {
+	var all []float64
+	for _, t := range times {
+		if !slices.Contains(all, t) {
+			all = append(all, t)
+		}
 	}
-	unet.TimestepEmbedding(d.sinusoids.Data, d.timesteps, d.sinusoids.Shape[1], d.config.FlipSinToCos, d.config.FreqShift)
-	results, err := d.program.Run(ctx, d.in)
+	return all
+}
+
+// evaluate writes the guided output of the network at time step t for latents x, which have been
+// multiplied by scale, to out, both [images, c, height, width].
+func (d *denoiser) evaluate(ctx context.Context, x []float32, t, scale float64, out []float32) error {
+	row := slices.Index(d.times, t)
+	if row < 0 {
+		return fmt.Errorf("pipeline: time step %g was not prepared", t)
+	}
+	d.row.Data[0] = float32(row)
+	images := make([][]float32, d.images) // [channels, height, width], of latents and what is behind them
+	size, z := len(x)/d.images, d.config.OutChannels
+	for i := range images {
+		images[i] = x[i*size:][:size]
+		if d.extra == nil {
+			continue
+		}
+		extra := d.extra[i]
+		if d.extraScaled && scale != 1 {
+			extra = scaled(extra, float32(scale))
+		}
+		images[i] = append(slices.Clone(images[i]), extra...)
+	}
+	channels := d.images * z
+	if d.rescale > 0 {
+		channels *= 2
+	}
+	made, err := d.tiles.blend(d.height, d.width, channels, 1, func(part tile) ([]float32, error) {
+		return d.evaluateTile(ctx, images, part, channels)
+	})
 	if err != nil {
 		return err
 	}
-	result, size := results["out"].Data, len(d.output)
-	for i := range d.images {
-		mixed := out[i*size : (i+1)*size]
-		if !d.guided {
-			toChannelsFirst(mixed, result[i*size:][:size], d.config.OutChannels)
-			continue
-		}
-		toChannelsFirst(d.uncond, result[i*size:][:size], d.config.OutChannels)
-		toChannelsFirst(d.output, result[(d.images+i)*size:][:size], d.config.OutChannels)
-		for j, u := range d.uncond {
-			mixed[j] = u + d.scale*(d.output[j]-u)
+	copy(out, made)
+	if d.rescale > 0 {
+		for i := range d.images {
+			rescaleGuidance(out[i*size:][:size], made[len(out)+i*size:][:size], float64(d.rescale))
 		}
 	}
 	return nil
+}
+
+// evaluateTile is the guided output for a part of all images, [h, w, channels]: of each image, behind
+// one another, and if there are as many channels again, those of the outputs with the condition.
+func (d *denoiser) evaluateTile(ctx context.Context, images [][]float32, part tile, channels int) ([]float32, error) {
+	in, out, pixels := d.config.InChannels, d.config.OutChannels, part.height*part.width
+	size := pixels * in
+	for row := range d.x.Shape[0] {
+		toChannelsLast(d.x.Data[row*size:][:size], crop(images[row%d.images], in, d.height, d.width, part), in)
+	}
+	results, err := d.program.Run(ctx, d.in)
+	if err != nil {
+		return nil, err
+	}
+	size = pixels * out
+	result := results["out"].Data
+	planes := make([]float32, channels*pixels) // [channels, h, w]
+	for i := range d.images {
+		mixed := planes[i*size:][:size]
+		toChannelsFirst(mixed, result[i*size:][:size], out)
+		if !d.guided {
+			continue
+		}
+		toChannelsFirst(d.output, result[(d.images+i)*size:][:size], out)
+		for j, u := range mixed {
+			mixed[j] = u + d.scale*(d.output[j]-u)
+		}
+		if d.rescale > 0 {
+			copy(planes[(d.images+i)*size:], d.output)
+		}
+	}
+	return channelsLast(planes, channels), nil
 }
 
 func (d *denoiser) close() {
 	if d == nil {
 		return
 	}
-	for _, p := range []tensor.Program{d.program, d.conditioner} {
+	for _, p := range []tensor.Program{d.program, d.once} {
 		if p != nil {
 			p.Close()
-		}
-	}
-}
-
-// toChannelsLast copies an image [c, h, w] to [h, w, c].
-func toChannelsLast(dst, src []float32, channels int) {
-	pixels := len(src) / channels
-	for c := range channels {
-		for i, v := range src[c*pixels : (c+1)*pixels] {
-			dst[i*channels+c] = v
-		}
-	}
-}
-
-// toChannelsFirst copies an image [h, w, c] to [c, h, w].
-func toChannelsFirst(dst, src []float32, channels int) {
-	pixels := len(src) / channels
-	for c := range channels {
-		plane := dst[c*pixels : (c+1)*pixels]
-		for i := range plane {
-			plane[i] = src[i*channels+c]
 		}
 	}
 }

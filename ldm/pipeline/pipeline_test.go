@@ -231,7 +231,7 @@ func TestBrokenModels(t *testing.T) {
 		"width": {func(m fstest.MapFS) { edit(t, m, "unet/config.json", map[string]any{"cross_attention_dim": 48}) },
 			[]string{"cross_attention_dim is 48", "40"}},
 		"channels": {func(m fstest.MapFS) { edit(t, m, "unet/config.json", map[string]any{"in_channels": 9}) },
-			[]string{"conv_in.weight", "[16, 9, 3, 3]"}},
+			[]string{"unet", "9 channels in", "want 4"}},
 		"schedule": {func(m fstest.MapFS) {
 			edit(t, m, "scheduler/scheduler_config.json", map[string]any{"num_train_timesteps": 0})
 		}, []string{"scheduler_config.json", "num_train_timesteps"}},

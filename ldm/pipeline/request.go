@@ -1,43 +1,70 @@
 package pipeline
 
 import (
-	"fmt"
 	"image"
-	"math"
-	"slices"
 	"time"
-	"unicode/utf8"
 
+	"ldm-mac/ldm/cond"
+	"ldm-mac/ldm/imageio"
 	"ldm-mac/ldm/rng"
-	"ldm-mac/ldm/sampler"
 	"ldm-mac/ldm/tensor"
 )
 
 // Request is everything that decides the pictures of one run.
 type Request struct {
+	// What to draw, of which a model reads what its Task says.
 	Prompt         string
-	NegativePrompt string  // what to move away from; used with guidance only
-	Width, Height  int     // of the pictures in pixels; multiples of Pipeline.Factor
-	Steps          int     // sampler steps
-	Sampler        string  // one of sampler.Names; "" is the model's own
-	GuidanceScale  float64 // weight of classifier-free guidance; exactly 1 is none
-	Eta            float64 // of DDIM: 0 is deterministic, 1 as noisy as DDPM
-	RNG            string  // one of rng.Names
-	Seeds          []uint64
-	BatchSize      int          // pictures sampled together; memory grows with it, results do not depend on it
-	Noise          *NoiseSource // nil: drawn from the seeds
+	NegativePrompt string     // what to move away from; used with guidance only
+	ClipSkip       int        // last layers of the text encoder to leave out; CLIP only
+	Class          int        // from 0
+	Boxes          []cond.Box // objects of a layout
+	LabelMap       []uint8    // [h, w], the class of each pixel
+
+	Width, Height   int     // of the pictures in pixels; multiples of Pipeline.Multiple; for super-resolution those of Image
+	Steps           int     // sampler steps
+	Sampler         string  // one of sampler.Names; "" is the model's own
+	GuidanceScale   float64 // weight of classifier-free guidance; exactly 1 is none
+	GuidanceRescale float64 // 0 to 1: how far guided outputs get back the deviation of unguided ones
+	Eta             float64 // of DDIM: 0 is deterministic, 1 as noisy as DDPM
+	RNG             string  // one of rng.Names
+	Seeds           []uint64
+	BatchSize       int        // pictures sampled together; memory grows with it, results do not depend on it
+	Convention      Convention // "" is the model's own
+
+	// Image is what to begin with: with Strength, what to change; with Mask, what to fill a hole of; of
+	// super-resolution, what to enlarge. Width x Height; nil for none.
+	Image    *image.NRGBA
+	Strength float64       // 0 to 1: the part of the steps that are taken from Image on; 1 keeps next to nothing of it
+	Mask     *imageio.Mask // what of Image to fill, for the model cut at one half; nil for none
+	// KeepUnmasked puts the pixels of Image back where Mask is 0, and in proportion where it is grey.
+	KeepUnmasked bool
+	NoiseLevel   int    // of super-resolution by Stable Diffusion: training steps of noise added to Image
+	Start        *Start // nil: at the beginning
+
+	Tiling Tiling       // of large pictures
+	Noise  *NoiseSource // nil: drawn from the seeds
 
 	// OnProgress, OnTensor and OnWarning may be nil.
 	OnProgress func(Progress)
 	// OnTensor is shown the tensors of a batch, in PyTorch's layout and valid during the call:
-	// text [n, l, d], noise [n, c, h, w], step.000 and so on, latents, and image [1, 3, h, w] for
-	// each picture, the decoder's output before clamping.
+	// text [n, l, d] (the condition of cross-attention, where there is one), noise [n, c, h, w],
+	// step.000 and so on, latents, and image [1, 3, h, w] for each picture, the decoder's output before
+	// clamping.
 	OnTensor  func(name string, value tensor.Array)
 	OnWarning func(message string)
+
+	tokens    []int32                                  // instead of Boxes; nil outside of tests
+	generator func(picture int) (rng.Generator, error) // instead of RNG and Seeds; nil outside of tests
 }
 
 // NoiseSource replaces the noise at which sampling starts.
 type NoiseSource struct{ tensor.Array } // [len(Seeds), c, h, w], standard normal
+
+// Start makes sampling go on where another run was.
+type Start struct {
+	Latents tensor.Array // [len(Seeds), c, h, w], as OnTensor shows step.000 and so on
+	Step    int          // evaluations that are behind them: 1 for step.000
+}
 
 // Picture is one result.
 type Picture struct {
@@ -52,7 +79,8 @@ type Stage string
 // The stages in their order; sampling and decoding alternate between batches.
 const (
 	StageLoad   Stage = "load" // reading and preparing weights
-	StageText   Stage = "text"
+	StageText   Stage = "text" // encoding the condition
+	StageEncode Stage = "encode"
 	StageSample Stage = "sample"
 	StageDecode Stage = "decode"
 )
@@ -67,12 +95,6 @@ type Progress struct {
 // Timings is the time spent in each stage.
 type Timings map[Stage]time.Duration
 
-// maxPromptBytes bounds prompts: thousands of times what any text encoder reads.
-const maxPromptBytes = 64 << 10
-
-// maxSide bounds the sides of a picture in pixels.
-const maxSide = 8192
-
 // RequestError is a request that no model could fulfil, or not this one: the user's mistake.
 type RequestError struct{ Err error }
 
@@ -80,64 +102,3 @@ func (e *RequestError) Error() string { return e.Err.Error() }
 
 // Unwrap is the mistake.
 func (e *RequestError) Unwrap() error { return e.Err }
-
-func mistake(format string, args ...any) error {
-	return &RequestError{fmt.Errorf(format, args...)}
-}
-
-// check reports the first mistake in r for this model, and makes the sampler it asks for.
-func (p *Pipeline) check(r *Request) (*sampler.Sampler, error) {
-	for _, err := range []error{
-		checkPrompt("prompt", r.Prompt), checkPrompt("negative prompt", r.NegativePrompt),
-		p.checkSide("width", r.Width), p.checkSide("height", r.Height),
-	} {
-		if err != nil {
-			return nil, err
-		}
-	}
-	if math.IsNaN(r.GuidanceScale) || math.Abs(r.GuidanceScale) > 1000 {
-		return nil, mistake("guidance scale %g, want a number from -1000 to 1000", r.GuidanceScale)
-	}
-	if len(r.Seeds) == 0 {
-		return nil, mistake("no seeds, want one for each picture")
-	}
-	if r.BatchSize < 1 || r.BatchSize > 64 {
-		return nil, mistake("batch size %d, want 1 to 64", r.BatchSize)
-	}
-	if _, err := rng.New(r.RNG, slices.Max(r.Seeds)); err != nil {
-		return nil, &RequestError{err}
-	}
-	if r.Noise != nil {
-		want := tensor.Shape{len(r.Seeds), p.vae.config.LatentChannels, r.Height / p.Factor(), r.Width / p.Factor()}
-		if !r.Noise.Shape.Equal(want) {
-			return nil, mistake("noise of shape %s, want %s", r.Noise.Shape, want)
-		}
-	}
-	s, err := sampler.New(r.Sampler, p.schedule, sampler.Options{Steps: r.Steps, Eta: r.Eta})
-	if err != nil {
-		return nil, &RequestError{err}
-	}
-	return s, nil
-}
-
-func checkPrompt(name, text string) error {
-	if len(text) > maxPromptBytes {
-		return mistake("the %s has %d bytes, want at most %d", name, len(text), maxPromptBytes)
-	}
-	for at, r := range text {
-		if r != utf8.RuneError {
-			continue
-		}
-		if _, size := utf8.DecodeRuneInString(text[at:]); size == 1 {
-			return mistake("the %s is not valid UTF-8 at byte %d", name, at)
-		}
-	}
-	return nil
-}
-
-func (p *Pipeline) checkSide(name string, side int) error {
-	if factor := p.Factor(); side < factor || side > maxSide || side%factor != 0 {
-		return mistake("%s %d, want a multiple of %d from %d to %d", name, side, factor, factor, maxSide)
-	}
-	return nil
-}

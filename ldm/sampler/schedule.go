@@ -165,3 +165,25 @@ func (f table) inverse(y float64) float64 {
 	w := (y - f[low]) / (f[low+1] - f[low])
 	return float64(low) + max(0, min(w, 1))
 }
+
+// NoiseAt is how much of the signal and of the noise a picture has at whole training step t of a
+// configuration: x = alpha·x₀ + sigma·noise. It fails for a step outside of those of training.
+func NoiseAt(cfg Config, t int) (alpha, sigma float64, err error) {
+	_, cfg, err = choose("ddpm", cfg)
+	if err != nil {
+		return 0, 0, err
+	}
+	cfg = ddpmClass.resolve(cfg)
+	if err := cfg.validate(); err != nil {
+		return 0, 0, err
+	}
+	alphaBar, err := noiseSchedule(cfg)
+	if err != nil {
+		return 0, 0, err
+	}
+	if t < 0 || t >= len(alphaBar) {
+		return 0, 0, fmt.Errorf("sampler: training step %d, want 0 to %d", t, len(alphaBar)-1)
+	}
+	p := pointOf(float64(t), alphaBar[t])
+	return p.alpha, p.sigma, nil
+}

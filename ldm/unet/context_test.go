@@ -48,7 +48,7 @@ func evaluate(t *testing.T, length int, other func(name string) bool, seed uint6
 		return g.Input(name, shape...)
 	}
 	x, sinusoids := input("x", 2, 8, 8, c.InChannels), input("sinusoids", 2, c.BlockOutChannels[0])
-	g.Output("out", u.Forward(x, sinusoids, input("cond", 2, length, c.CrossAttentionDim[0])))
+	g.Output("out", u.Forward(Inputs{X: x, Sinusoids: sinusoids, Cond: input("cond", 2, length, c.CrossAttentionDim[0])}))
 	backend := cpu.New(0)
 	defer backend.Close()
 	program, err := backend.Compile(g)

@@ -15,7 +15,25 @@ type ResBlock struct {
 	Conv2    *nn.Conv2D    `weight:"conv2"`
 	Shortcut *nn.Conv2D    `weight:"conv_shortcut"` // 1×1, where the channel count changes; else nil
 
-	scaleShift bool // the embedding scales and shifts the second norm instead of being added before it
+	scaleShift bool                                // the embedding scales and shifts the second norm instead of being added before it
+	resample   func(*tensor.Tensor) *tensor.Tensor // changes the size before the first convolution and around it; nil for none
+}
+
+// Time is the embedding of the timestep, and of the class where there is one, as all residual
+// blocks read it.
+type Time struct {
+	emb *tensor.Tensor // [m, 4·model], activated; m is the number of images, or 1
+	row *tensor.Tensor // [1], the one row of emb that counts; nil for all
+}
+
+// project is what a block's layer makes of the embedding: [m, 1, 1, out], for every pixel. The layer
+// is computed before a row is picked, so that it depends on nothing that changes between evaluations.
+func (t Time) project(l *nn.Linear) *tensor.Tensor {
+	h := l.Forward(t.emb)
+	if t.row != nil {
+		h = tensor.Row(h, t.row)
+	}
+	return nn.Spatial(h)
 }
 
 func newResBlock(c *Config, in, out int) *ResBlock {
@@ -35,11 +53,14 @@ func newResBlock(c *Config, in, out int) *ResBlock {
 	return b
 }
 
-// Forward maps x [n, h, w, in] and emb, the activated time embedding [n, 4·model], to
-// [n, h, w, out].
-func (b *ResBlock) Forward(x, emb *tensor.Tensor) *tensor.Tensor {
-	h := b.Conv1.Forward(tensor.SiLU(b.Norm1.Forward(x)))
-	t := nn.Spatial(b.TimeProj.Forward(emb)) // [n, 1, 1, out], or twice that
+// Forward maps x [n, h, w, in] to [n, h, w, out], or to twice or half that height and width.
+func (b *ResBlock) Forward(x *tensor.Tensor, time Time) *tensor.Tensor {
+	h := tensor.SiLU(b.Norm1.Forward(x))
+	if b.resample != nil {
+		x, h = b.resample(x), b.resample(h)
+	}
+	h = b.Conv1.Forward(h)
+	t := time.project(b.TimeProj) // [m, 1, 1, out], or twice that
 	if b.scaleShift {
 		out := h.Shape.Last()
 		scale, shift := tensor.Slice(t, 3, 0, out), tensor.Slice(t, 3, out, 2*out)

@@ -14,14 +14,14 @@ type SpatialTransformer struct {
 	ProjOut *nn.Linear          `weight:"proj_out"`
 }
 
-func newSpatialTransformer(c *Config, level int) *SpatialTransformer {
+func newSpatialTransformer(c *Config, level int, onlyCross bool) *SpatialTransformer {
 	channels := c.BlockOutChannels[level]
 	s := &SpatialTransformer{
 		Norm:   nn.NewGroupNorm(channels, c.NormNumGroups, 1e-6), // not norm_eps: CompVis attention.py, Normalize
 		ProjIn: nn.NewLinear(channels, channels), ProjOut: nn.NewLinear(channels, channels),
 	}
 	for range c.TransformerLayers.at(level) {
-		s.Blocks = append(s.Blocks, newTransformerBlock(channels, c.CrossAttentionDim.at(level), c.heads(level)))
+		s.Blocks = append(s.Blocks, newTransformerBlock(channels, c.CrossAttentionDim.at(level), c.heads(level), onlyCross))
 	}
 	return s
 }
@@ -40,25 +40,35 @@ func (s *SpatialTransformer) Forward(x, cond *tensor.Tensor) *tensor.Tensor {
 // norm and around a residual (diffusers BasicTransformerBlock).
 type TransformerBlock struct {
 	Norm1 *nn.LayerNorm   `weight:"norm1"`
-	Attn1 *nn.Attention   `weight:"attn1"` // to the image itself
+	Attn1 *nn.Attention   `weight:"attn1"` // to the image itself, or to the condition
 	Norm2 *nn.LayerNorm   `weight:"norm2"`
 	Attn2 *nn.Attention   `weight:"attn2"` // to the condition
 	Norm3 *nn.LayerNorm   `weight:"norm3"`
 	FF    *nn.FeedForward `weight:"ff"`
+
+	onlyCross bool // Attn1 is to the condition
 }
 
-func newTransformerBlock(width, condWidth, heads int) *TransformerBlock {
+func newTransformerBlock(width, condWidth, heads int, onlyCross bool) *TransformerBlock {
+	first := width
+	if onlyCross {
+		first = condWidth
+	}
 	return &TransformerBlock{
-		Norm1: nn.NewLayerNorm(width), Attn1: nn.NewAttention(width, width, heads),
+		Norm1: nn.NewLayerNorm(width), Attn1: nn.NewAttention(width, first, heads),
 		Norm2: nn.NewLayerNorm(width), Attn2: nn.NewAttention(width, condWidth, heads),
-		Norm3: nn.NewLayerNorm(width), FF: nn.NewFeedForward(width),
+		Norm3: nn.NewLayerNorm(width), FF: nn.NewFeedForward(width), onlyCross: onlyCross,
 	}
 }
 
 // Forward maps x [n, l, d] and cond [n, m, condWidth] to [n, l, d].
 func (b *TransformerBlock) Forward(x, cond *tensor.Tensor) *tensor.Tensor {
 	h := b.Norm1.Forward(x)
-	x = tensor.Add(b.Attn1.Forward(h, h), x)
+	first := h
+	if b.onlyCross {
+		first = cond
+	}
+	x = tensor.Add(b.Attn1.Forward(h, first), x)
 	x = tensor.Add(b.Attn2.Forward(b.Norm2.Forward(x), cond), x)
 	return tensor.Add(b.FF.Forward(b.Norm3.Forward(x)), x)
 }

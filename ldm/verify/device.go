@@ -63,13 +63,13 @@ func tinyNets() []net {
 	}
 	return []net{
 		{"U-Net", network, func(g *tensor.Graph) *tensor.Tensor {
-			return network.Forward(g.Input("x", 2, 8, 8, 4), g.Input("sinusoids", 2, 32), g.Input("cond", 2, 77, 40))
+			return network.Forward(unet.Inputs{X: g.Input("x", 2, 8, 8, 4), Sinusoids: g.Input("sinusoids", 2, 32), Cond: g.Input("cond", 2, 77, 40)})
 		}},
 		{"first stage", stage, func(g *tensor.Graph) *tensor.Tensor {
 			return stage.Decode(g.Input("z", 1, 16, 16, 4))
 		}},
 		{"text encoder", text, func(g *tensor.Graph) *tensor.Tensor {
-			return text.Forward(g.Input("tokens", 2, 77, 64))
+			return text.Forward(g.Input("tokens", 2, 77, 64), 0)
 		}},
 	}
 }

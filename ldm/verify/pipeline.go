@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"ldm-mac/ldm/cond"
 	"ldm-mac/ldm/pipeline"
 	"ldm-mac/ldm/rng"
 	"ldm-mac/ldm/tensor"
@@ -16,9 +17,10 @@ import (
 // from the latents of NumPy's RandomState(0). The check uses p, which the caller keeps.
 func PipelineCheck(p *pipeline.Pipeline) (Check, bool) {
 	a := p.Architecture()
-	ok := slices.Equal(a.UNet.BlockOutChannels, []int{320, 640, 1280, 1280}) &&
+	text, ok := a.Text.(*cond.BERT)
+	ok = ok && slices.Equal(a.UNet.BlockOutChannels, []int{320, 640, 1280, 1280}) &&
 		slices.Equal(a.UNet.CrossAttentionDim, []int{1280}) &&
-		a.Text.Width == 1280 && a.Text.Layers == 32 && p.Size() == 256 && p.Factor() == 8
+		text.Width() == 1280 && text.Depth() == 32 && p.Size() == 256 && p.Factor() == 8
 	return Check{
 		Group: "pipeline", Name: "a painting of a squirrel",
 		Source: "diffusers tests/pipelines/latent_diffusion/test_latent_diffusion.py",

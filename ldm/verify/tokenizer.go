@@ -1,13 +1,16 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"ldm-mac/ldm/tokenizer"
 )
 
-// tokenizerChecks compare WordPiece with the published tests of Hugging Face's BertTokenizer.
+// tokenizerChecks compare WordPiece with the published tests of Hugging Face's BertTokenizer, and
+// BPE with that of CLIPTokenizer.
 func tokenizerChecks() []Check {
 	const source = "huggingface/transformers tests/models/bert/test_tokenization_bert.py "
 	yes, no := true, false
@@ -68,7 +71,33 @@ func tokenizerChecks() []Check {
 		vocab := "[UNK] [CLS] [SEP] [PAD] [MASK] " + c.want
 		checks = append(checks, pieces(c.name, source+c.test, vocab, c.cfg, c.text, c.want))
 	}
-	return checks
+	return append(checks, bytePairs("byte pairs", []int32{10, 2, 16, 9, 3, 2, 16, 20}))
+}
+
+// bytePairs is the check of CLIPTokenizer's published ids, without those around the text's.
+func bytePairs(name string, want []int32) Check {
+	const (
+		source = "huggingface/transformers tests/models/clip/test_tokenization_clip.py test_full_tokenizer"
+		tokens = "l o w e r s t i d n lo l</w> w</w> r</w> t</w> low</w> er</w> lowest</w> newer</w> wider <unk> " +
+			"<|startoftext|> <|endoftext|>" // the position of a token is its id
+		merges = "#version: 0.2\nl o\nlo w</w>\ne r</w>"
+	)
+	return Check{"tokenizer", name, source, func() (difference, tolerance float64, err error) {
+		places := map[string]int{}
+		for i, token := range strings.Fields(tokens) {
+			places[token] = i
+		}
+		vocab, err := json.Marshal(places)
+		if err != nil {
+			return 0, 0, err
+		}
+		b, err := tokenizer.NewBPE(bytes.NewReader(vocab), strings.NewReader(merges), tokenizer.BPEConfig{UnknownToken: "<unk>"})
+		if err != nil {
+			return 0, 0, err
+		}
+		got, _, truncated := b.Encode("lower newer <unk>", len(want)+2)
+		return differing(got[1:len(got)-1], want) + float64(truncated), 0, nil
+	}}
 }
 
 // pieces is a check of a text's pieces, which like the vocabulary are written with spaces.

@@ -19,6 +19,8 @@ func TestTokenizerChecksFail(t *testing.T) {
 		{pieces("pieces too few", "", vocab, tokenizer.Config{}, "", "a b"), 2},
 		{ids("other ids", "", vocab, tokenizer.Config{}, "a b", []int32{5, 4}), 2},
 		{ids("id too many", "", vocab, tokenizer.Config{}, "a b", []int32{4}), 1},
+		{bytePairs("other byte pairs", []int32{10, 2, 16, 9, 3, 2, 16, 0}), 1},
+		{bytePairs("too few byte pairs", []int32{10, 2, 16}), 5},
 	} {
 		difference, tolerance, err := c.check.Run()
 		if err != nil || difference != c.want || difference <= tolerance {

@@ -16,7 +16,7 @@ import (
 // webp1x1 is a lossless WebP picture of one pixel, 26 bytes.
 const webp1x1 = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
 
-func TestDecode(t *testing.T) {
+func TestRead(t *testing.T) {
 	var jpg bytes.Buffer
 	if err := jpeg.Encode(&jpg, ramp(7, 5), nil); err != nil {
 		t.Fatal(err)
@@ -34,16 +34,16 @@ func TestDecode(t *testing.T) {
 		{"JPEG", jpg.Bytes(), image.Pt(7, 5)},
 		{"WebP", webp, image.Pt(1, 1)},
 	} {
-		m, err := Decode(bytes.NewReader(c.data))
+		m, err := Read(bytes.NewReader(c.data))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
-		} else if got := m.Bounds().Size(); got != c.want {
+		} else if got := m.Image.Bounds().Size(); got != c.want {
 			t.Errorf("%s: size %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
-func TestDecodeErrors(t *testing.T) {
+func TestReadErrors(t *testing.T) {
 	header := func(size string) []byte {
 		return appendChunk([]byte(signature), "IHDR", []byte(size+"\x08\x02\x00\x00\x00"))
 	}
@@ -52,27 +52,27 @@ func TestDecodeErrors(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"empty", nil, "not a picture in a known format, want PNG, JPEG or WebP"},
+		{"empty", nil, "not a picture in a known format, want PNG, JPEG, WebP, TIFF, BMP or GIF"},
 		{"text", []byte("hello"), "not a picture in a known format"},
-		{"8192x8193", header("\x00\x00\x20\x00\x00\x00\x20\x01"), "png picture of 8192x8193 pixels, want at least 1x1 and at most 67108864 pixels"},
-		{"8192x8192 without pixels", header("\x00\x00\x20\x00\x00\x00\x20\x00"), "png picture of 8192x8192 pixels: unexpected EOF"},
+		{"8192x8193", header("\x00\x00\x20\x00\x00\x00\x20\x01"), "PNG picture of 8192x8193 pixels, want at least 1x1 and at most 67108864 pixels"},
+		{"8192x8192 without pixels", header("\x00\x00\x20\x00\x00\x00\x20\x00"), "PNG picture of 8192x8192 pixels: unexpected EOF"},
 		{"no height", header("\x00\x00\x00\x01\x00\x00\x00\x00"), "non-positive dimension"},
 		{"cut", encode(t, ramp(9, 9))[:40], "unexpected EOF"},
 	} {
-		if _, err := Decode(bytes.NewReader(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Read(bytes.NewReader(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 	}
 }
 
-func TestDecodeFileErrors(t *testing.T) {
+func TestReadFileErrors(t *testing.T) {
 	folder := t.TempDir()
 	text := filepath.Join(folder, "text.png")
 	if err := os.WriteFile(text, []byte("no picture"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{text, folder, filepath.Join(folder, "missing.png")} {
-		if _, err := DecodeFile(name); err == nil || !strings.HasPrefix(err.Error(), "imageio: ") || !strings.Contains(err.Error(), name) {
+		if _, err := ReadFile(name); err == nil || !strings.HasPrefix(err.Error(), "imageio: ") || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one that names %s", err, name)
 		}
 	}
@@ -92,7 +92,7 @@ func TestGoldenBrokenPNG(t *testing.T) {
 		name := f.Path(broken.File)
 		var err error
 		// 1 MiB: the largest of the files is 20 kB, zlib's window and the readers' buffers are below 100 kB.
-		if got := allocated(func() { _, err = DecodeFile(name) }); got > 1<<20 {
+		if got := allocated(func() { _, err = ReadFile(name) }); got > 1<<20 {
 			t.Errorf("%s: %d bytes allocated, want less than 1 MiB", broken.File, got)
 		}
 		t.Logf("%s (%s): %v", broken.File, broken.Wrong, err)
@@ -115,30 +115,30 @@ func TestGoldenBrokenPNG(t *testing.T) {
 	f.Count(n)
 }
 
-func FuzzDecode(f *testing.F) {
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, ramp(3, 2), nil); err != nil {
-		f.Fatal(err)
+func FuzzRead(f *testing.F) {
+	for _, encode := range encoders {
+		var b bytes.Buffer
+		if err := encode(&b, ramp(3, 2)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
 	}
-	f.Add(b.Bytes())
-	b.Reset()
-	if err := Encode(&b, ramp(3, 2), []Text{{"k", "v"}}); err != nil {
-		f.Fatal(err)
+	for _, name := range []string{"lossy.webp", "orientation8.webp", "orientation6.tif", "progressive.jpg", "cmyk.jpg", "palette.png"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
 	}
-	f.Add(b.Bytes())
-	webp, err := base64.StdEncoding.DecodeString(webp1x1)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(webp)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		const limit = 1 << 16 // small pictures, so that time goes into the format
-		m, err := decode(bytes.NewReader(data), limit)
+		in, err := read(bytes.NewReader(data), limit)
 		if err != nil {
 			return
 		}
-		if size := m.Bounds().Size(); size.X < 1 || size.Y < 1 || size.X*size.Y > limit {
-			t.Errorf("size %v, want 1 to %d pixels", size, limit)
+		size := in.Image.Rect.Size()
+		if size.X < 1 || size.Y < 1 || size.X*size.Y > limit || in.Image.Rect.Min != (image.Point{}) || len(in.Image.Pix) != 4*size.X*size.Y {
+			t.Errorf("bounds %v, %d bytes, want 1 to %d pixels", in.Image.Rect, len(in.Image.Pix), limit)
 		}
 	})
 }
