@@ -165,4 +165,64 @@ func TestGoldenZipAndLegacy(t *testing.T) {
 	if err != nil || d.format != "PyTorch zip" {
 		t.Errorf("%+v, %v, want an archive", d, err)
 	}
+	yaml, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []checkpoint.Source
+	for _, w := range tensors {
+		sources = append(sources, checkpoint.SourceOf(&w))
+	}
+	var out bytes.Buffer
+	if err := checkpoint.WriteSafetensors(&out, sources, map[string]string{configKey: string(yaml)}); err != nil {
+		t.Fatal(err)
+	}
+	made = filepath.Join(t.TempDir(), "model.safetensors")
+	if err := os.WriteFile(made, out.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	same(t, open(t, made, Options{}), open(t, path, Options{}))
+	if d, err = openOriginal(made, Options{}); err != nil || d.config != made+"#"+configKey {
+		t.Errorf("%+v, %v, want the configuration in the file", d, err)
+	}
+}
+
+// TestGoldenBeside lays files beside a checkpoint that may or may not belong to it.
+func TestGoldenBeside(t *testing.T) {
+	var cases struct{}
+	from := goldentest.Open(t, "compvis-class", &cases).Path(fixtures["compvis-class"].file)
+	config := filepath.Join(filepath.Dir(from), "config.yaml")
+	path := alone(t, from)
+	beside := func(name string) string { return filepath.Join(filepath.Dir(path), name) }
+	broken := func(name string) {
+		if err := os.WriteFile(beside(name), []byte("- no configuration\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(want string) {
+		t.Helper()
+		m, err := openOriginal(path, Options{})
+		var model *checkpoint.Error
+		switch {
+		case errors.As(err, &model) && model.Path == want:
+		case err == nil && m.config == want:
+		default:
+			t.Errorf("%+v, %v, want the configuration %q", m, err, want)
+		}
+	}
+	read("")
+	broken("v1-inference.yaml")
+	read(beside("v1-inference.yaml"))
+	copyTo(t, path, beside("other.ckpt"))
+	read("") // it may be the other's
+	broken("config.yaml")
+	read(beside("config.yaml"))
+	copyTo(t, config, beside(strings.TrimSuffix(filepath.Base(path), ".ckpt")+".yaml"))
+	read(beside("model-fp16.yaml"))
+	if _, err := Open(beside("none.ckpt"), Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := Open(t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "model_index.json, or one .ckpt") {
+		t.Errorf("an empty folder: %v", err)
+	}
 }

@@ -145,6 +145,7 @@ func (u *unetShape) component(class string, c *settings) component {
 	o["down_block_types"], o["up_block_types"] = down, up
 	if !u.transformer {
 		o["add_attention"], o["mid_block_type"] = true, "UNetMidBlock2D"
+		o["attn_norm_num_groups"] = 32 // which diffusers leaves out of the middle with scale_shift
 		o["downsample_type"], o["upsample_type"] = "conv", "conv"
 		if u.updown {
 			o["downsample_type"], o["upsample_type"] = "resnet", "resnet"

@@ -2,15 +2,12 @@ package compvis
 
 import (
 	"encoding/json"
-	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"ldm-mac/ldm/checkpoint"
-	"ldm-mac/ldm/tensor"
 )
 
 // Open opens a model: an original checkpoint, .ckpt or .safetensors, a folder with exactly one of
@@ -51,12 +48,10 @@ type original struct {
 	known    *published        // nil for a system that was not released
 	settings *settings         // without meaning when embedded is set, but for lacks, which is empty
 	files    map[string][]byte // of the folder
-	config   string            // where the configuration comes from, for people
-	yaml     []byte            // the configuration; nil for none
+	config   string            // where the configuration comes from, for people; "" for none
 	ema      string            // see state
 	format   string            // see checkpoint.File
 	foreign  []string          // likewise
-	metadata map[string]string // likewise
 }
 
 func openOriginal(path string, o Options) (*original, error) {
@@ -73,7 +68,7 @@ func openOriginal(path string, o Options) (*original, error) {
 	if err := m.read(s); err != nil {
 		return nil, err
 	}
-	m.ema, m.format, m.foreign, m.metadata = s.ema, s.file.Format(), s.file.Foreign(), maps.Clone(s.file.Metadata())
+	m.ema, m.format, m.foreign = s.ema, s.file.Format(), s.file.Foreign()
 	return m, m.addTokenizer()
 }
 
@@ -108,8 +103,13 @@ func (m *original) read(s *state) (err error) {
 	if m.class, err = s.class(m.shapes); err != nil {
 		return err
 	}
+	return m.configure(s, s.file.Metadata()[configKey])
+}
+
+// configure makes the files of the folder. embedded is a YAML file in the checkpoint, "" for none.
+func (m *original) configure(s *state, embedded string) error {
 	m.known = recognise(m.class, m.shapes.unet)
-	document, err := m.readConfig(s.file.Metadata()[configKey])
+	document, err := m.readConfig(embedded)
 	if err != nil {
 		return err
 	}
@@ -127,25 +127,25 @@ func (m *original) read(s *state) (err error) {
 // readConfig reads the YAML file that was asked for, or is in the metadata, or lies beside; nil for
 // none.
 func (m *original) readConfig(embedded string) (*document, error) {
-	path := m.options.Config
+	data := []byte(embedded)
 	switch {
-	case path != "":
+	case m.options.Config != "":
+		m.config = m.options.Config
 	case embedded != "":
-		m.config, m.yaml = m.source.path+"#"+configKey, []byte(embedded)
+		m.config = m.source.path + "#" + configKey
 	default:
-		path = m.source.config()
+		m.config = m.source.config()
 	}
-	if path != "" {
-		data, err := readFile(path, maxYAML)
-		if err != nil {
-			return nil, err
-		}
-		m.config, m.yaml = path, data
-	}
-	if m.yaml == nil {
+	if m.config == "" {
 		return nil, nil
 	}
-	document, err := parseYAML(m.yaml)
+	if m.options.Config != "" || embedded == "" {
+		var err error
+		if data, err = readFile(m.config, maxYAML); err != nil {
+			return nil, err
+		}
+	}
+	document, err := parseYAML(data)
 	if err != nil {
 		return nil, &checkpoint.Error{Path: m.config, Err: err}
 	}
@@ -211,78 +211,4 @@ func (m *original) tokenizerConfig() object {
 	}
 	return object{"tokenizer_class": "CLIPTokenizer", "model_max_length": m.shapes.cond.positions,
 		"bos_token": "<|startoftext|>", "eos_token": end, "unk_token": end, "pad_token": pad}
-}
-
-// folder is the model as a folder.
-func (m *original) folder() (*checkpoint.Folder, error) {
-	f, err := checkpoint.NewFolder(m.source.path, m.files, func(component string) (*checkpoint.File, error) {
-		tables, err := m.tables()
-		if err != nil {
-			return nil, err
-		}
-		if tables[component] == nil {
-			return nil, &checkpoint.Error{Path: m.source.path, Err: fmt.Errorf("%w: component %q has no weights", fs.ErrNotExist, component)}
-		}
-		s, err := m.open()
-		if err != nil {
-			return nil, err
-		}
-		weights, err := s.part(component, tables[component])
-		if err != nil {
-			s.file.Close()
-			return nil, err
-		}
-		file, err := s.file.Renamed(weights)
-		if err != nil {
-			s.file.Close()
-		}
-		return file, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = m.tables() // the configs in a file's metadata may contradict its weights
-	return f, err
-}
-
-// part is the weights of a component under their names in a folder. Names that the table lacks
-// stay as they are, and are the U-Net's when they are nobody's, so that binding reports them.
-func (s *state) part(component string, t *table) ([]*tensor.Weight, error) {
-	var out []*tensor.Weight
-	for _, name := range sortedKeys(s.weights) {
-		w := s.weights[name]
-		if owner(name) != ownerOf(component) {
-			continue
-		}
-		weights, err := t.names(w)
-		if err != nil {
-			return nil, s.fault("%w", err)
-		}
-		if weights == nil && !t.passed(name) {
-			weights = []*tensor.Weight{w}
-		}
-		out = append(out, weights...)
-	}
-	return out, nil
-}
-
-// owner is the prefix of the network that a weight of an original checkpoint belongs to.
-func owner(name string) string {
-	for _, prefix := range []string{stagePrefix, condPrefix} {
-		if strings.HasPrefix(name, prefix) {
-			return prefix
-		}
-	}
-	return unetPrefix
-}
-
-// ownerOf is the prefix of a component's network.
-func ownerOf(component string) string {
-	switch component {
-	case "unet":
-		return unetPrefix
-	case "vae", "vqvae":
-		return stagePrefix
-	}
-	return condPrefix
 }

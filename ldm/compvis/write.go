@@ -149,7 +149,7 @@ func (w *writer) copy(out io.Writer, weight *tensor.Weight, begin, end int) erro
 	return nil
 }
 
-// maxF16 is the largest number that rounds to a finite one in half precision is below this.
+// maxF16 is the smallest number that half precision rounds to infinity.
 const maxF16 = 65520
 
 // fits refuses numbers that would become infinite.
