@@ -124,7 +124,6 @@ func (u *unetShape) component(class string, c *settings) component {
 	}
 	if u.scaleShift {
 		o["resnet_time_scale_shift"] = "scale_shift"
-		o["attn_norm_num_groups"] = 32 // without it, diffusers' middle block has no norm before attention
 	}
 	if c.sampleSize > 0 {
 		o["sample_size"] = c.sampleSize
