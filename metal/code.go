@@ -1,6 +1,7 @@
 package metal
 
 import (
+	"errors"
 	"fmt"
 
 	"ldm-mac/bridge"
@@ -11,7 +12,7 @@ type code struct {
 	*lowering
 	backend *Backend
 	heap    *bridge.Heap
-	uses    []weightKey     // of weights
+	uses    []*stored       // of weights
 	owned   map[*value]bool // inputs with a buffer of their own
 	flag    *bridge.Buffer  // see finite.go
 	places  []bridge.Binding
@@ -22,8 +23,7 @@ type code struct {
 func (b *Backend) load(l *lowering, bound func(input string) bool) (*code, error) {
 	c := &code{lowering: l, backend: b, owned: map[*value]bool{}, places: make([]bridge.Binding, 0, 8)}
 	if err := c.load(bound); err != nil {
-		c.close()
-		return nil, err
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
@@ -71,13 +71,14 @@ func (c *code) loadMemory(bound func(input string) bool) error {
 			v.buffer = v.home.buffer
 		}
 	}
-	for key, v := range c.weights {
-		buffer, err := b.weight(key)
+	c.startWeights()
+	for _, v := range c.weights {
+		s, err := b.weight(v.weight)
 		if err != nil {
 			return err
 		}
-		c.uses = append(c.uses, key)
-		v.buffer = buffer
+		c.uses = append(c.uses, s)
+		v.buffer, v.begin = s.buffer, s.begin
 	}
 	for name, v := range c.inputs {
 		if !bound(name) {
@@ -87,6 +88,20 @@ func (c *code) loadMemory(bound func(input string) bool) error {
 		}
 	}
 	return c.loadFlag()
+}
+
+// startWeights asks for the weights that MPSGraph reads to begin a buffer.
+func (c *code) startWeights() {
+	for _, s := range c.steps {
+		if s.matMul == nil && s.conv == nil {
+			continue
+		}
+		for _, o := range s.operands {
+			if o.value != nil && o.kind == weight {
+				o.weight.start = true
+			}
+		}
+	}
 }
 
 // own gives an input a buffer of its own, if it has none.
@@ -112,9 +127,9 @@ func (c *code) disown(v *value) {
 }
 
 // close releases all. A nil code has nothing.
-func (c *code) close() {
+func (c *code) close() error {
 	if c == nil {
-		return
+		return nil
 	}
 	for _, s := range c.steps {
 		if s.product != nil {
@@ -127,22 +142,23 @@ func (c *code) close() {
 	for v := range c.owned {
 		c.disown(v)
 	}
-	for _, key := range c.uses {
-		c.backend.releaseWeight(key)
+	var errs []error
+	for _, s := range c.uses {
+		errs = append(errs, c.backend.releaseWeight(s))
 	}
 	if c.flag != nil {
 		c.backend.closeBuffer(c.flag)
 	}
-	if c.heap == nil {
-		return
-	}
-	for _, v := range c.activations {
-		if v.home == v && v.buffer != nil {
-			v.buffer.Close()
+	if c.heap != nil {
+		for _, v := range c.activations {
+			if v.home == v && v.buffer != nil {
+				v.buffer.Close()
+			}
 		}
+		c.heap.Close()
+		c.backend.account(-c.size)
 	}
-	c.heap.Close()
-	c.backend.account(-c.size)
+	return errors.Join(errs...)
 }
 
 // mostFLOPs is the work of one command buffer: 3 s on the slowest chip, M1, at half of its rate. macOS
@@ -188,7 +204,7 @@ func (c *code) encodeStep(commands *bridge.Commands, s *step) error {
 		for _, o := range s.operands {
 			var place bridge.Binding
 			if o.value != nil {
-				place = bridge.Binding{Buffer: o.buffer, Offset: o.at * o.dtype.Size()}
+				place = bridge.Binding{Buffer: o.buffer, Offset: o.begin + o.at*o.dtype.Size()}
 			}
 			c.places = append(c.places, place)
 		}

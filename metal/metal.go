@@ -3,7 +3,8 @@
 // Compile lowers a graph to a list of steps, each a kernel of shaders/ or a product or convolution
 // of MPSGraph, and places their results in one heap by when they are alive; Run encodes the list
 // into a command buffer and waits once. Weights and activations are stored as float16 or float32,
-// sums and statistics are float32 always. A float16 result that overflows is found after the
+// sums and statistics are float32 always. A weight that kernels read as the model's file has it stays
+// in the mapped file; others are converted once. A float16 result that overflows is found after the
 // evaluation, which is then repeated with that node in float32.
 //
 // The package is plain Go: package bridge talks to Metal, on Linux to the software Metal that the
@@ -99,7 +100,7 @@ func (b *Backend) Name() string { return "metal: " + b.info.Name }
 func (b *Backend) Info() bridge.Info { return b.info }
 
 // Memory is the number of bytes that the open programs hold on the device, weights, activations and
-// inputs, and the most that they ever held.
+// inputs, and the most that they ever held. What Mapped counts is not in it.
 func (b *Backend) Memory() (active, peak int64) { return b.active, b.peak }
 
 // Close releases the device. Open programs then fail to run, and are closed before. It may be
@@ -131,8 +132,7 @@ func (b *Backend) Compile(g *tensor.Graph) (tensor.Program, error) {
 	}
 	p := &Program{backend: b, graph: g, bound: map[string]source{}, results: map[string]tensor.Array{}, wide: map[string]bool{}}
 	if err := p.compile(); err != nil {
-		p.Close()
-		return nil, err
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }

@@ -40,8 +40,11 @@ func (p *Program) compile() error {
 	if err != nil {
 		return err
 	}
-	p.code.close()
+	former := p.code
 	p.code = c
+	if err := former.close(); err != nil {
+		return err
+	}
 	for _, o := range c.graph.Outputs() {
 		if _, ok := p.results[o.Name]; !ok && !o.Resident {
 			p.results[o.Name] = tensor.NewArray(o.Value.Shape...)
@@ -91,7 +94,7 @@ func (p *Program) Run(ctx context.Context, in map[string]tensor.Array) (map[stri
 	for _, o := range p.code.graph.Outputs() {
 		if !o.Resident {
 			v := p.code.outputs[o.Name]
-			decodeFloats(p.results[o.Name].Data, v.buffer.Bytes(), v.dtype)
+			decodeFloats(p.results[o.Name].Data, v.data(), v.dtype)
 		}
 	}
 	return p.results, nil
@@ -112,7 +115,7 @@ func (p *Program) give(in map[string]tensor.Array) error {
 			return fmt.Errorf("metal: the program that input %q is bound to is closed", name)
 		}
 		from := s.program.code.outputs[s.output]
-		if from.dtype == v.dtype {
+		if from.dtype == v.dtype && from.begin == 0 { // MPSGraph, which takes no offset, may read it
 			p.code.disown(v)
 			v.buffer = from.buffer
 			continue
@@ -121,7 +124,7 @@ func (p *Program) give(in map[string]tensor.Array) error {
 			return err
 		}
 		values := make([]float32, v.n)
-		decodeFloats(values, from.buffer.Bytes(), from.dtype)
+		decodeFloats(values, from.data(), from.dtype)
 		encodeFloats(v.buffer.Bytes(), values, v.dtype)
 	}
 	return nil
@@ -175,9 +178,9 @@ func findOutput(g *tensor.Graph, name string) *tensor.Tensor {
 
 // Close releases the program's memory. It may be called again.
 func (p *Program) Close() error {
-	p.code.close()
+	err := p.code.close()
 	p.code, p.closed = nil, true
-	return nil
+	return err
 }
 
 // Seconds is what the latest Run took on the device.

@@ -20,6 +20,7 @@ type value struct {
 	offset      int    // bytes; of a home
 
 	buffer *bridge.Buffer
+	begin  int // in buffer, in bytes; of kind weight, 0 of others
 }
 
 type kind uint8
@@ -31,6 +32,9 @@ const (
 )
 
 func (v *value) bytes() int { return v.n * v.dtype.Size() }
+
+// data is what the value's elements are stored in.
+func (v *value) data() []byte { return v.buffer.Bytes()[v.begin:] }
 
 // operand is a part of a value that begins at an element.
 type operand struct {

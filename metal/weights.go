@@ -24,6 +24,7 @@ type weightKey struct {
 	parts  [3]*tensor.Weight
 	dtype  bridge.DataType
 	layout layout
+	start  bool // it begins a buffer, because MPSGraph reads it
 }
 
 // param is the value of weights, one after the other.
@@ -85,51 +86,6 @@ func (l *lowering) kernelWeights(parts []*tensor.Tensor, layout layout) (w, bias
 		bias.value = l.param(bridge.Float32, asStored, biases...)
 	}
 	return w, bias, dtype
-}
-
-// stored is a weight on the device, shared by the programs that use it.
-type stored struct {
-	buffer *bridge.Buffer
-	users  int
-}
-
-// weight returns the buffer of a weight, converted when first asked for. Each call is one use.
-func (b *Backend) weight(key weightKey) (*bridge.Buffer, error) {
-	if s := b.weights[key]; s != nil {
-		s.users++
-		return s.buffer, nil
-	}
-	n := 0
-	for _, w := range key.parts {
-		if w == nil {
-			break
-		}
-		if err := check(w); err != nil {
-			return nil, err
-		}
-		n += w.Shape.Elements()
-	}
-	buffer, err := b.newBuffer(n * key.dtype.Size())
-	if err != nil {
-		return nil, err
-	}
-	dst := buffer.Bytes()
-	for _, w := range key.parts {
-		if w != nil {
-			dst = dst[convert(dst, key.dtype, w, key.layout):]
-		}
-	}
-	b.weights[key] = &stored{buffer, 1}
-	return buffer, nil
-}
-
-// releaseWeight ends one use.
-func (b *Backend) releaseWeight(key weightKey) {
-	s := b.weights[key]
-	if s.users--; s.users == 0 {
-		delete(b.weights, key)
-		b.closeBuffer(s.buffer)
-	}
 }
 
 // check reports a weight that holds no floating-point numbers or not as many as its shape says.

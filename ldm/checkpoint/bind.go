@@ -147,7 +147,7 @@ func (b *binder) bind(name string, w *tensor.Weight) {
 	case !found.DType.Float():
 		b.dtypes = append(b.dtypes, fmt.Sprintf("%q is %s", found.Name, found.DType))
 	default:
-		w.Name, w.DType, w.Data = found.Name, found.DType, found.Data
+		w.Name, w.DType, w.Data, w.Mapping = found.Name, found.DType, found.Data, found.Mapping
 	}
 }
 

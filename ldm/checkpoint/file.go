@@ -24,12 +24,14 @@ type File struct {
 	counters map[string]int64
 	foreign  []string
 	format   string
-	unmap    []func() error
+	mapping  *tensor.Mapping // of the file itself, or nil
+	shards   []*File
 }
 
 // Open opens a checkpoint of any format, recognised by content: safetensors, a PyTorch file (zip
 // or legacy), or a shard index (*.safetensors.index.json, *.bin.index.json) with its shards
-// beside it. The file must not be truncated by others while it is open.
+// beside it. The file must not be truncated by others while it is open or a
+// weight's Mapping is retained.
 func Open(path string) (*File, error) {
 	dir, base := filepath.Split(filepath.Clean(path))
 	if dir == "" {
@@ -63,7 +65,20 @@ func openIn(fsys fs.FS, path, name string) (*File, error) {
 		f.Close()
 		return nil, &Error{path, err}
 	}
+	f.mark()
 	return f, nil
+}
+
+// mark tells the weights that lie in the file's own mapping.
+func (f *File) mark() {
+	if f.mapping == nil {
+		return
+	}
+	for _, w := range f.weights {
+		if _, _, ok := f.mapping.Pages(w.Data); ok {
+			w.Mapping = f.mapping
+		}
+	}
 }
 
 // load maps the file when it lies on disk and reads it otherwise.
@@ -77,11 +92,11 @@ func (f *File) load(fsys fs.FS, name string) ([]byte, error) {
 		return nil, nil // a mapping cannot be empty
 	}
 	if onDisk, ok := file.(*os.File); ok {
-		data, unmap, err := mapFile(onDisk, size)
+		data, mapping, err := mapFile(onDisk, size)
 		if err != nil {
 			return nil, fmt.Errorf("map %d bytes: %w", size, err)
 		}
-		f.unmap = append(f.unmap, unmap)
+		f.mapping = mapping
 		return data, nil
 	}
 	data := make([]byte, size)
@@ -189,7 +204,7 @@ func (f *File) Renamed(weights []*tensor.Weight) (*File, error) {
 		}
 		r.weights[w.Name] = w
 	}
-	f.unmap = nil
+	f.mapping, f.shards = nil, nil
 	return &r, nil
 }
 
@@ -197,12 +212,16 @@ func (f *File) Renamed(weights []*tensor.Weight) (*File, error) {
 // outside its tensors (callbacks of a trainer, but also attacks). None was.
 func (f *File) Foreign() []string { return f.foreign }
 
-// Close unmaps the file and its shards. Closing again does nothing.
+// Close releases the mappings of the file and its shards, which stay while others retain them.
+// Closing again does nothing.
 func (f *File) Close() error {
 	var errs []error
-	for _, unmap := range f.unmap {
-		errs = append(errs, unmap())
+	if f.mapping != nil {
+		errs = append(errs, f.mapping.Release())
 	}
-	f.weights, f.metadata, f.counters, f.foreign, f.unmap = nil, nil, nil, nil, nil
+	for _, shard := range f.shards {
+		errs = append(errs, shard.Close())
+	}
+	*f = File{path: f.path}
 	return errors.Join(errs...)
 }

@@ -39,7 +39,7 @@ func (f *File) parseIndex(data []byte, shards func(string) (*File, error)) error
 				return fmt.Errorf("shard %q of tensor %q: %w", shard, name, err)
 			}
 			opened[shard] = file
-			f.unmap = append(f.unmap, file.Close)
+			f.shards = append(f.shards, file)
 			f.foreign = append(f.foreign, file.foreign...)
 		}
 		w, ok := file.Weight(name)

@@ -96,7 +96,7 @@ func (c *component) release() {
 	if c.file == nil {
 		return
 	}
-	checkpoint.Walk(c.model, func(_ string, w *tensor.Weight) { w.Data = nil })
+	checkpoint.Walk(c.model, func(_ string, w *tensor.Weight) { w.Data, w.Mapping = nil, nil })
 	c.file.Close()
 	c.file = nil
 }

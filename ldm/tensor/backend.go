@@ -17,7 +17,8 @@ var (
 type Backend interface {
 	Name() string // "cpu", "metal: Apple M3 Max"
 	// Compile makes a graph ready to run. It returns the graph's own error, and fails on
-	// operators or sizes that the device cannot do. Weights are read, not kept.
+	// operators or sizes that the device cannot do. Weights are read, not kept; one that the device
+	// reads where it lies has its Mapping retained until the program is closed.
 	Compile(g *Graph) (Program, error)
 	Close() error
 }

@@ -13,6 +13,9 @@ type Weight struct {
 	Shape Shape
 	DType DType
 	Data  []byte // little-endian, usually a part of a mapped file: read-only, and valid while that is open
+	// Mapping is what Data is a part of; nil for Go's own memory. Who reads Data for longer than the
+	// file is open retains it.
+	Mapping *Mapping
 }
 
 // NewWeight describes a parameter of the given shape whose data is bound later.
