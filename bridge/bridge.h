@@ -29,6 +29,7 @@ typedef struct mtl_library *mtl_library_t;   /* MTLLibrary */
 typedef struct mtl_archive *mtl_archive_t;   /* MTLBinaryArchive */
 typedef struct mtl_pipeline *mtl_pipeline_t; /* MTLComputePipelineState */
 typedef struct mtl_graph *mtl_graph_t;       /* MPSGraphExecutable */
+typedef struct mtl_event *mtl_event_t;       /* MTLSharedEvent */
 typedef struct mtl_commands *mtl_commands_t; /* MPSCommandBuffer */
 
 /* Handles of every kind but errors that were made and not yet freed, in this process. */
@@ -146,6 +147,14 @@ mtl_error_t mtl_matmul_new(mtl_device_t, const struct mtl_matmul_desc *, mtl_gra
 mtl_error_t mtl_conv2d_new(mtl_device_t, const struct mtl_conv2d_desc *, mtl_graph_t *out);
 void mtl_graph_free(mtl_graph_t);
 
+/* Events: numbers that only grow, from 0, for commands to wait for. */
+
+mtl_error_t mtl_event_new(mtl_device_t, mtl_event_t *out);
+/* Raises the event to value, unless it is there already. What the caller wrote before is what commands
+ * that wait for the value see. */
+void mtl_event_signal(mtl_event_t, uint64_t value);
+void mtl_event_free(mtl_event_t);
+
 /* Commands: encoded in order, each after what the ones before it wrote. After the first error
  * the commands can only be freed. */
 
@@ -174,12 +183,19 @@ mtl_error_t mtl_commands_dispatch(mtl_commands_t, mtl_pipeline_t, const void *ar
 /* operands as the graph's descriptor says, each at the start of a buffer that holds it whole. */
 mtl_error_t mtl_commands_graph(mtl_commands_t, mtl_graph_t, const mtl_buffer_t *operands, mtl_buffer_t result);
 mtl_error_t mtl_commands_copy(mtl_commands_t, struct mtl_binding from, struct mtl_binding to, size_t len);
+/* What is encoded from here on runs when the event has reached value. Until then nothing runs that is
+ * committed to the device later. */
+void mtl_commands_wait_event(mtl_commands_t, mtl_event_t, uint64_t value);
+/* How many command buffers MPSGraph has committed on its own while graphs were encoded: what was
+ * encoded before they were may run already. */
+size_t mtl_commands_submitted(mtl_commands_t);
 /* Hands the commands to the device and returns at once. */
 void mtl_commands_commit(mtl_commands_t);
 /* Waits for committed commands and reports what went wrong on the device. gpu_seconds is the
  * device's time between start and end. May be called again. */
 mtl_error_t mtl_commands_wait(mtl_commands_t, double *gpu_seconds);
-/* Commands that were not committed are dropped; those that were are waited for. */
+/* Commands that were not committed are dropped; those that were, by MPSGraph too, are waited for, so
+ * that events they wait for are signalled before. */
 void mtl_commands_free(mtl_commands_t);
 
 #endif

@@ -74,6 +74,10 @@ struct mtl_graph {
 	size_t feeds[MAX_OPERANDS]; // the executable's feed i is operand feeds[i]
 };
 
+struct mtl_event {
+	id<MTLSharedEvent> event;
+};
+
 struct mtl_commands {
 	MPSCommandBuffer *buffer;
 	id<MTLComputeCommandEncoder> encoder; // open, or nil
@@ -533,6 +537,33 @@ void mtl_graph_free(mtl_graph_t g) {
 	}
 }
 
+// Events
+
+mtl_error_t mtl_event_new(mtl_device_t d, mtl_event_t *out) {
+	@autoreleasepool {
+		id<MTLSharedEvent> event = [d->device newSharedEvent];
+		if (event == nil) return fail(MTL_ERROR_OTHER, "the device gives no event");
+		mtl_event_t e = make(sizeof *e);
+		e->event = event;
+		*out = e;
+		return NULL;
+	}
+}
+
+void mtl_event_signal(mtl_event_t e, uint64_t value) {
+	@autoreleasepool {
+		if ([e->event signaledValue] < value) [e->event setSignaledValue:value];
+	}
+}
+
+void mtl_event_free(mtl_event_t e) {
+	if (e == NULL) return;
+	@autoreleasepool {
+		DROP(e->event);
+		unmake(e);
+	}
+}
+
 // Commands
 
 mtl_error_t mtl_commands_begin(mtl_device_t d, const char *label, mtl_commands_t *out) {
@@ -617,6 +648,19 @@ mtl_error_t mtl_commands_copy(mtl_commands_t c, struct mtl_binding from, struct 
 		[encoder copyFromBuffer:from.buffer->buffer sourceOffset:from.offset toBuffer:to.buffer->buffer destinationOffset:to.offset size:len];
 		[encoder endEncoding];
 		return NULL;
+	}
+}
+
+void mtl_commands_wait_event(mtl_commands_t c, mtl_event_t e, uint64_t value) {
+	@autoreleasepool {
+		end(c); // a wait is between encoders
+		[c->current encodeWaitForEvent:e->event value:value];
+	}
+}
+
+size_t mtl_commands_submitted(mtl_commands_t c) {
+	@autoreleasepool {
+		return [c->submitted count];
 	}
 }
 

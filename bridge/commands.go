@@ -147,7 +147,8 @@ func (c *Commands) Wait() (gpuSeconds float64, err error) {
 	return float64(seconds), err
 }
 
-// Close drops commands that were not committed, and waits for those that were.
+// Close drops commands that were not committed, and waits for those that were, by MPSGraph too: events
+// that these wait for are signalled before.
 func (c *Commands) Close() {
 	C.mtl_commands_free(c.h)
 	*c = Commands{}

@@ -22,6 +22,8 @@ type (
 	MatMul struct{}
 	// Conv2D is a convolution.
 	Conv2D struct{}
+	// Event is a number that commands wait for.
+	Event struct{}
 	// Commands is work for the device.
 	Commands struct{}
 )
@@ -55,6 +57,9 @@ func (*Device) NewConv2D(Conv2DDesc) (*Conv2D, error) { return nil, ErrUnavailab
 
 // OpenArchive fails with [ErrUnavailable].
 func (*Device) OpenArchive(string) (*Archive, error) { return nil, ErrUnavailable }
+
+// NewEvent fails with [ErrUnavailable].
+func (*Device) NewEvent() (*Event, error) { return nil, ErrUnavailable }
 
 // Begin fails with [ErrUnavailable].
 func (*Device) Begin(string) (*Commands, error) { return nil, ErrUnavailable }
@@ -117,6 +122,18 @@ func (*Conv2D) Desc() Conv2DDesc { return Conv2DDesc{} }
 
 // Close does nothing.
 func (*Conv2D) Close() {}
+
+// Signal does nothing.
+func (*Event) Signal(uint64) {}
+
+// Close does nothing.
+func (*Event) Close() {}
+
+// WaitFor fails with [ErrUnavailable].
+func (*Commands) WaitFor(*Event, uint64) error { return ErrUnavailable }
+
+// Submitted is 0.
+func (*Commands) Submitted() int { return 0 }
 
 // Dispatch fails with [ErrUnavailable].
 func (*Commands) Dispatch(*Pipeline, []byte, []Binding, Size, Size, int) error { return ErrUnavailable }

@@ -172,6 +172,83 @@ func TestReplacedCommandBuffer(t *testing.T) {
 	}
 }
 
+// TestSubmitted counts what MPSGraph commits while it encodes. That waits for its event with all that
+// follows it in the queue, whoever encoded that.
+func TestSubmitted(t *testing.T) {
+	for _, eager := range []bool{false, true} {
+		configure(t, func(s *softmetal.Settings) { s.ContinueEvery, s.Eager = 1, eager })
+		d := open(t)
+		e := closer[*Event](t)(d.NewEvent())
+		m := closer[*MatMul](t)(d.NewMatMul(MatMulDesc{Batch: 1, M: 1, N: 1, K: 1}))
+		a, b, c := filled(t, d, Float32, []float32{3}), filled(t, d, Float32, []float32{5}), filled(t, d, Float32, []float32{0})
+		list := closer[*Commands](t)(d.Begin("first"))
+		check(t, list.WaitFor(e, 1))
+		for n := 1; n <= 2; n++ {
+			check(t, list.MatMul(m, a, b, nil, c))
+			if got := list.Submitted(); got != n {
+				t.Errorf("after %d graphs MPSGraph has committed %d command buffers", n, got)
+			}
+		}
+		other := closer[*Commands](t)(d.Begin("second"))
+		check(t, other.Copy(Binding{Buffer: a}, Binding{Buffer: c}, 4))
+		check(t, other.Commit())
+		if got := numbers(a, Float32)[0]; got != 3 {
+			t.Errorf("eager %v: commands behind those that wait have copied %g", eager, got)
+		}
+		view[float32](a)[0] = 4 // in time
+		e.Signal(1)
+		if ran := numbers(c, Float32)[0] == 20; ran != eager {
+			t.Errorf("eager %v: when the event was signalled, what waited for it ran: %v", eager, ran)
+		}
+		_, err := other.Wait()
+		check(t, err)
+		if got := numbers(a, Float32)[0]; got != 20 {
+			t.Errorf("eager %v: 4 × 5 is %g", eager, got)
+		}
+	}
+}
+
+// TestDeadlock waits for commands that wait for what nobody signals: on a device, forever.
+func TestDeadlock(t *testing.T) {
+	d := open(t)
+	e := closer[*Event](t)(d.NewEvent())
+	a, b := filled(t, d, Float32, []float32{1}), filled(t, d, Float32, []float32{0})
+	before := softmetal.Count()
+	stuck, behind := closer[*Commands](t)(d.Begin("stuck")), closer[*Commands](t)(d.Begin("behind"))
+	check(t, stuck.WaitFor(e, 2))
+	check(t, stuck.Copy(Binding{Buffer: b}, Binding{Buffer: a}, 4))
+	check(t, stuck.Commit())
+	check(t, behind.Copy(Binding{Buffer: a}, Binding{Buffer: b}, 4))
+	check(t, behind.Commit())
+	e.Signal(1)
+	_, err := behind.Wait()
+	check(t, err)
+	want := "stuck: deadlock: it waits for the value 2 of an event that has 1"
+	if _, err := stuck.Wait(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the error is %v, want one with %q", err, want)
+	}
+	if got := numbers(a, Float32)[0]; got != 0 {
+		t.Errorf("what waits in vain has run: %g", got)
+	}
+	if did := softmetal.Count().Since(before); did.Deadlocks != 1 {
+		t.Errorf("%d deadlocks, want 1", did.Deadlocks)
+	}
+	inject(t, softmetal.Faults{NoWaits: true})
+	hasty := closer[*Commands](t)(d.Begin("hasty"))
+	check(t, hasty.WaitFor(e, 9))
+	check(t, hasty.Commit())
+	_, err = hasty.Wait()
+	check(t, err)
+}
+
+func TestNoEvent(t *testing.T) {
+	d := open(t)
+	inject(t, softmetal.Faults{Event: 1})
+	if _, err := d.NewEvent(); err == nil || !strings.Contains(err.Error(), "gives no event") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestKernelFault reads a faulty kernel's error from the command buffer.
 func TestKernelFault(t *testing.T) {
 	d := open(t)

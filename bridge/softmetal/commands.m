@@ -1,8 +1,12 @@
 //go:build softmetal && linux && cgo
 
-// This file stands in for the queue and its command buffers. What is committed runs when it is first
-// waited for, or when a later command buffer of the queue is: a result that is read too early is not
-// there yet.
+// This file stands in for the queue, its command buffers and the events they wait for. What is committed
+// runs when it is first waited for, or when a later command buffer of the queue is: a result that is read
+// too early is not there yet. With the setting eager it runs at once, or when its event is signalled: an
+// input that is written too late is not there yet.
+//
+// Who waits for a command buffer that itself waits for an event waits forever, for nobody else is there
+// to signal it. Here the command buffer ends in an error.
 
 #import "object.h"
 #include <time.h>
@@ -23,6 +27,48 @@ static double now(void) {
 
 @end
 
+@implementation SoftEvent
+
+- (id)init {
+	queues = [NSMutableSet new];
+	return self;
+}
+
+- (void)setLabel:(NSString *)label {
+	(void)label;
+}
+
+- (uint64_t)signaledValue {
+	return value;
+}
+
+- (void)setSignaledValue:(uint64_t)v {
+	if (v < value) soft_invalid(self, _cmd, @"%llu is less than the value %llu", (unsigned long long)v, (unsigned long long)value);
+	value = v;
+	if (!soft_settings.eager) return;
+	for (SoftQueue *q in queues) [q advance];
+}
+
+- (void)dealloc {
+	[queues release];
+	[super dealloc];
+}
+
+@end
+
+@implementation SoftWait
+
+- (bool)over {
+	return soft_faults.no_waits || event->value >= value;
+}
+
+- (void)dealloc {
+	[event release];
+	[super dealloc];
+}
+
+@end
+
 @implementation SoftQueue
 
 - (id)initWithDevice:(SoftDevice *)d {
@@ -37,6 +83,14 @@ static double now(void) {
 
 - (id<MTLCommandBuffer>)commandBuffer {
 	return [[[SoftCommandBuffer alloc] initWithQueue:self] autorelease];
+}
+
+- (void)advance {
+	while ([pending count] > 0) {
+		SoftCommandBuffer *first = [pending objectAtIndex:0];
+		if ([first run] != nil) return;
+		[pending removeObjectAtIndex:0];
+	}
 }
 
 - (void)dealloc {
@@ -82,13 +136,24 @@ static double now(void) {
 	return [[[SoftBlitEncoder alloc] initWithBuffer:self] autorelease];
 }
 
+- (void)encodeWaitForEvent:(id<MTLEvent>)event value:(uint64_t)value {
+	if (status != MTLCommandBufferStatusNotEnqueued) soft_invalid(self, _cmd, @"encoding after commit");
+	if (encoding) soft_invalid(self, _cmd, @"a wait inside an encoder");
+	SoftWait *w = [SoftWait new];
+	w->event = [(SoftEvent *)event retain];
+	w->value = value;
+	[w->event->queues addObject:queue];
+	[commands addObject:w];
+	[w release];
+}
+
 - (void)commit {
 	if (encoding) soft_invalid(self, _cmd, @"commit command buffer with uncommitted encoder");
 	if (status != MTLCommandBufferStatusNotEnqueued) soft_invalid(self, _cmd, @"commit an already committed command buffer");
 	status = MTLCommandBufferStatusCommitted;
 	soft_counts.command_buffers++;
 	[queue->pending addObject:self];
-	if (soft_settings.eager) [self finish];
+	if (soft_settings.eager) [queue advance];
 }
 
 // finish runs what the queue holds up to this command buffer.
@@ -96,27 +161,46 @@ static double now(void) {
 	while (status == MTLCommandBufferStatusCommitted) {
 		SoftCommandBuffer *first = [[queue->pending objectAtIndex:0] retain];
 		[queue->pending removeObjectAtIndex:0];
-		[first run];
+		NSString *waits = [first run];
+		if (waits != nil) {
+			soft_counts.deadlocks++;
+			[first end:[NSString stringWithFormat:@"deadlock: %@, and nobody is left to signal it", waits]];
+		}
 		[first release];
 	}
 }
 
-- (void)run {
-	start = now();
+- (NSString *)run {
 	NSString *wrong = nil;
-	NSInteger code = MTLCommandBufferErrorInternal;
-	if (soft_strikes(&soft_faults.command_buffer)) {
-		wrong = @"injected";
-		if (soft_faults.code != 0) code = soft_faults.code;
+	if (!running) {
+		running = true;
+		start = now();
+		if (soft_strikes(&soft_faults.command_buffer)) {
+			[self end:@"injected"];
+			return nil;
+		}
 	}
-	for (SoftCommand *c in commands) {
-		if (wrong != nil) break;
+	for (; wrong == nil && next < [commands count]; next++) {
+		SoftCommand *c = [commands objectAtIndex:next];
+		if ([c isKindOfClass:[SoftWait class]]) {
+			SoftWait *w = (SoftWait *)c;
+			if (![w over])
+				return [NSString stringWithFormat:@"it waits for the value %llu of an event that has %llu", (unsigned long long)w->value,
+					(unsigned long long)w->event->value];
+			continue;
+		}
 		NSAutoreleasePool *pool = [NSAutoreleasePool new];
 		wrong = [[c run] retain];
 		[pool release];
 		[wrong autorelease];
 	}
+	[self end:wrong];
+	return nil;
+}
+
+- (void)end:(NSString *)wrong {
 	stop = now();
+	NSInteger code = soft_faults.code != 0 && [wrong isEqualToString:@"injected"] ? soft_faults.code : MTLCommandBufferErrorInternal;
 	if (wrong != nil) error = [soft_error(MTLCommandBufferErrorDomain, code, @"%@: %@", label, wrong) retain];
 	status = wrong != nil ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted;
 	[commands removeAllObjects]; // Metal too releases what a command buffer used when it is done
@@ -185,6 +269,10 @@ static double now(void) {
 
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder {
 	return [current blitCommandEncoder];
+}
+
+- (void)encodeWaitForEvent:(id<MTLEvent>)event value:(uint64_t)value {
+	[current encodeWaitForEvent:event value:value];
 }
 
 - (void)commit {

@@ -98,6 +98,10 @@ id<MTLDevice> MTLCreateSystemDefaultDevice(void) {
 	return [[SoftHeap alloc] initWithDevice:self length:d->size];
 }
 
+- (id<MTLSharedEvent>)newSharedEvent {
+	return soft_strikes(&soft_faults.event) ? nil : [SoftEvent new];
+}
+
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source options:(MTLCompileOptions *)options error:(NSError **)error {
 	if (options == nil || options->version != MTLLanguageVersion3_0) soft_invalid(self, _cmd, @"the language is not MSL 3.0");
 	return [[SoftLibrary alloc] initWithSource:source error:error];

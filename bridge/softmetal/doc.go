@@ -21,7 +21,8 @@
 //	SOFTMETAL_HEAP_ALIGNMENT  of offsets in a heap, 256 if unset
 //	SOFTMETAL_MEMORY          bytes that the device has, 16 GiB if unset
 //	SOFTMETAL_FAULT           what goes wrong, once: a list, separated by commas, of no-device,
-//	                          no-sharing, no-compiler, allocation=N, command-buffer=N, code=N
+//	                          no-sharing, no-compiler, no-waits, event=N, allocation=N,
+//	                          command-buffer=N, code=N
 //
 // Tests set the same through [Configure] and [Inject].
 package softmetal

@@ -143,12 +143,30 @@ void soft_pages_free(struct soft_pages *);
 - (NSString *)run;
 @end
 
+// A number, and the queues in which command buffers may wait for it.
+@interface SoftEvent : SoftObject <MTLSharedEvent> {
+  @public
+	uint64_t value;
+	NSMutableSet *queues;
+}
+@end
+
+// SoftWait is the command to wait for an event.
+@interface SoftWait : SoftCommand {
+  @public
+	SoftEvent *event;
+	uint64_t value;
+}
+- (bool)over;
+@end
+
 @interface SoftQueue : SoftObject <MTLCommandQueue> {
   @public
 	SoftDevice *device;
 	NSMutableArray *pending; // command buffers committed and not run, in order
 }
 - (id)initWithDevice:(SoftDevice *)device;
+- (void)advance; // runs what is committed, up to a command buffer that has to wait
 @end
 
 @interface SoftCommandBuffer : SoftObject <MTLCommandBuffer> {
@@ -160,11 +178,14 @@ void soft_pages_free(struct soft_pages *);
 	MTLCommandBufferStatus status;
 	bool encoding; // an encoder is open
 	bool waited;
+	bool running;
+	NSUInteger next; // of the commands to run
 	double start, stop; // seconds
 }
 - (id)initWithQueue:(SoftQueue *)queue;
 - (void)add:(SoftCommand *)command;
-- (void)run;
+- (NSString *)run; // returns nil at the end, or what it waits for before it goes on
+- (void)end:(NSString *)wrong; // with an error unless that is nil
 @end
 
 // The common part of the encoders.

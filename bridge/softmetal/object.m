@@ -48,6 +48,8 @@ void soft_start(void) {
 	soft_faults.no_device = fault("no-device") != 0;
 	soft_faults.no_sharing = fault("no-sharing") != 0;
 	soft_faults.no_compiler = fault("no-compiler") != 0;
+	soft_faults.no_waits = fault("no-waits") != 0;
+	soft_faults.event = fault("event");
 	soft_faults.allocation = fault("allocation");
 	soft_faults.command_buffer = fault("command-buffer");
 	soft_faults.code = fault("code");

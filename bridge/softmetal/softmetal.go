@@ -29,6 +29,8 @@ type Faults struct {
 	NoDevice      bool // there is none, until faults are set anew
 	NoSharing     bool // foreign memory cannot be wrapped, until faults are set anew
 	NoCompiler    bool // the next library does not compile
+	NoWaits       bool // command buffers do not wait for events, until faults are set anew
+	Event         int  // the n-th event is refused
 	Allocation    int  // the n-th buffer or heap is refused
 	CommandBuffer int  // the n-th command buffer that is run ends in an error
 	Code          int  // of that error: an MTLCommandBufferError (8: out of memory); 0 for internal
@@ -42,6 +44,7 @@ type Counts struct {
 	Encoders       int // opened
 	CommandBuffers int // committed
 	Waits          int // for a command buffer for the first time
+	Deadlocks      int // command buffers that were waited for while they waited for an event
 	FLOPs          int // of products and convolutions in graphs; a multiplication and an addition are 2
 	Bytes          int // of operands and results of graphs and of copies
 	Libraries      int // compiled, not found in the cache
@@ -76,6 +79,7 @@ func Configure(s Settings) (former Settings) {
 func Inject(f Faults) {
 	C.soft_set_faults(C.struct_soft_faults{
 		no_device: C.bool(f.NoDevice), no_sharing: C.bool(f.NoSharing), no_compiler: C.bool(f.NoCompiler),
+		no_waits: C.bool(f.NoWaits), event: C.uint32_t(f.Event),
 		allocation: C.uint32_t(f.Allocation), command_buffer: C.uint32_t(f.CommandBuffer), code: C.uint32_t(f.Code),
 	})
 }
@@ -85,6 +89,7 @@ func Injected() Faults {
 	f := C.soft_get_faults()
 	return Faults{
 		NoDevice: bool(f.no_device), NoSharing: bool(f.no_sharing), NoCompiler: bool(f.no_compiler),
+		NoWaits: bool(f.no_waits), Event: int(f.event),
 		Allocation: int(f.allocation), CommandBuffer: int(f.command_buffer), Code: int(f.code),
 	}
 }
@@ -94,7 +99,7 @@ func Count() Counts {
 	c := C.soft_get_counts()
 	return Counts{
 		Launches: int(c.launches), Graphs: int(c.graphs), Copies: int(c.copies), Encoders: int(c.encoders),
-		CommandBuffers: int(c.command_buffers), Waits: int(c.waits), FLOPs: int(c.flops), Bytes: int(c.bytes),
+		CommandBuffers: int(c.command_buffers), Waits: int(c.waits), Deadlocks: int(c.deadlocks), FLOPs: int(c.flops), Bytes: int(c.bytes),
 		Libraries: int(c.libraries), Pipelines: int(c.pipelines), Objects: int(c.objects),
 	}
 }
@@ -104,7 +109,7 @@ func (c Counts) Since(former Counts) Counts {
 	return Counts{
 		Launches: c.Launches - former.Launches, Graphs: c.Graphs - former.Graphs, Copies: c.Copies - former.Copies,
 		Encoders: c.Encoders - former.Encoders, CommandBuffers: c.CommandBuffers - former.CommandBuffers,
-		Waits: c.Waits - former.Waits, FLOPs: c.FLOPs - former.FLOPs, Bytes: c.Bytes - former.Bytes,
+		Waits: c.Waits - former.Waits, Deadlocks: c.Deadlocks - former.Deadlocks, FLOPs: c.FLOPs - former.FLOPs, Bytes: c.Bytes - former.Bytes,
 		Libraries: c.Libraries - former.Libraries, Pipelines: c.Pipelines - former.Pipelines, Objects: c.Objects,
 	}
 }

@@ -24,6 +24,8 @@ struct soft_faults {
 	bool no_device;          // there is none, as long as this is set
 	bool no_sharing;         // buffers around foreign memory have length 0, as long as this is set
 	bool no_compiler;        // the next library does not compile
+	bool no_waits;           // command buffers do not wait for events, as long as this is set
+	uint32_t event;          // the n-th event is refused
 	uint32_t allocation;     // the n-th buffer or heap is refused
 	uint32_t command_buffer; // the n-th command buffer that is run ends in an error
 	uint32_t code;           // of that error: an MTLCommandBufferError, or 0 for internal
@@ -37,6 +39,7 @@ struct soft_counts {
 	uint64_t encoders;        // opened, of all kinds
 	uint64_t command_buffers; // committed
 	uint64_t waits;           // for a command buffer for the first time
+	uint64_t deadlocks;       // command buffers that were waited for while they waited for an event
 	uint64_t flops;           // of products and convolutions in graphs, a multiplication and an addition each
 	uint64_t bytes;           // of operands and results of graphs and of copies
 	uint64_t libraries;       // compiled, not found in the cache

@@ -155,6 +155,27 @@ static void wait_before_commit(struct scene *s) {
 	[s->commands waitUntilCompleted];
 }
 
+static void wait_while_encoding(struct scene *s) {
+	id<MTLComputeCommandEncoder> e = encoder(s);
+	@try {
+		[s->commands encodeWaitForEvent:[[s->device newSharedEvent] autorelease] value:1];
+	} @finally {
+		[e endEncoding];
+	}
+}
+
+static void wait_after_commit(struct scene *s) {
+	[s->commands commit];
+	[s->commands waitUntilCompleted];
+	[s->commands encodeWaitForEvent:[[s->device newSharedEvent] autorelease] value:1];
+}
+
+static void event_backwards(struct scene *s) {
+	id<MTLSharedEvent> e = [[s->device newSharedEvent] autorelease];
+	[e setSignaledValue:2];
+	[e setSignaledValue:1];
+}
+
 static void copy_beyond(struct scene *s) {
 	id<MTLBlitCommandEncoder> e = [s->commands blitCommandEncoder];
 	@try {
@@ -364,7 +385,7 @@ static const struct {
 	MISTAKE(long_bytes), MISTAKE(buffer_index), MISTAKE(buffer_offset), MISTAKE(threadgroup_memory), MISTAKE(much_threadgroup_memory),
 	MISTAKE(no_pipeline), MISTAKE(many_threads), MISTAKE(no_threadgroups), MISTAKE(two_encoders), MISTAKE(ended_twice),
 	MISTAKE(used_after_end), MISTAKE(commit_while_encoding), MISTAKE(commit_twice), MISTAKE(encode_after_commit),
-	MISTAKE(wait_before_commit), MISTAKE(copy_beyond), MISTAKE(copy_odd), MISTAKE(unaligned_memory), MISTAKE(partial_page),
+	MISTAKE(wait_before_commit), MISTAKE(wait_while_encoding), MISTAKE(wait_after_commit), MISTAKE(event_backwards), MISTAKE(copy_beyond), MISTAKE(copy_odd), MISTAKE(unaligned_memory), MISTAKE(partial_page),
 	MISTAKE(heap_offset), MISTAKE(beyond_heap), MISTAKE(untracked_heap), MISTAKE(many_elements), MISTAKE(mixed_types),
 	MISTAKE(unequal_bias), MISTAKE(inner_sizes), MISTAKE(batch_sizes), MISTAKE(product_rank), MISTAKE(product_types),
 	MISTAKE(long_side), MISTAKE(many_channels), MISTAKE(input_channels), MISTAKE(large_kernel), MISTAKE(convolution_rank),

@@ -190,6 +190,17 @@ MTL_ENUM(NSUInteger, MTLBinaryArchiveError) {
                   size:(NSUInteger)size;
 @end
 
+// MTLEvent.h
+
+@protocol MTLEvent <NSObject>
+- (void)setLabel:(nullable NSString *)label;
+@end
+
+@protocol MTLSharedEvent <MTLEvent>
+- (uint64_t)signaledValue;
+- (void)setSignaledValue:(uint64_t)value;
+@end
+
 // MTLCommandBuffer.h, MTLCommandQueue.h
 
 MTL_ENUM(NSUInteger, MTLCommandBufferStatus) {
@@ -217,6 +228,7 @@ extern NSString *const MTLCommandBufferErrorDomain;
 - (void)setLabel:(nullable NSString *)label;
 - (nullable id<MTLComputeCommandEncoder>)computeCommandEncoder;
 - (nullable id<MTLBlitCommandEncoder>)blitCommandEncoder;
+- (void)encodeWaitForEvent:(id<MTLEvent>)event value:(uint64_t)value;
 - (void)commit;
 - (void)waitUntilCompleted;
 - (MTLCommandBufferStatus)status;
@@ -260,6 +272,7 @@ MTL_SINCE(14.0)
                                        deallocator:(nullable MTLDeallocator)deallocator;
 - (MTLSizeAndAlign)heapBufferSizeAndAlignWithLength:(NSUInteger)length options:(MTLResourceOptions)options;
 - (nullable id<MTLHeap>)newHeapWithDescriptor:(MTLHeapDescriptor *)descriptor;
+- (nullable id<MTLSharedEvent>)newSharedEvent;
 - (nullable id<MTLLibrary>)newLibraryWithSource:(NSString *)source
                                         options:(nullable MTLCompileOptions *)options
                                           error:(NSError *_Nullable *_Nullable)error;
