@@ -3,6 +3,7 @@ package metal
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"ldm-mac/bridge"
 )
@@ -16,12 +17,20 @@ type code struct {
 	owned   map[*value]bool // inputs with a buffer of their own
 	flag    *bridge.Buffer  // see finite.go
 	places  []bridge.Binding
+
+	// See ahead.go.
+	keeps      bool // some results stay on the device
+	limit      int  // the step of the first command buffer before which encoding ahead ends
+	succession int  // evaluations since another program ran
 }
 
 // load makes all that steps need on the device, so that running them allocates nothing. Inputs that
 // are bound get no buffer.
 func (b *Backend) load(l *lowering, bound func(input string) bool) (*code, error) {
-	c := &code{lowering: l, backend: b, owned: map[*value]bool{}, places: make([]bridge.Binding, 0, 8)}
+	c := &code{lowering: l, backend: b, owned: map[*value]bool{}, places: make([]bridge.Binding, 0, 8), limit: math.MaxInt}
+	for _, o := range l.graph.Outputs() {
+		c.keeps = c.keeps || o.Resident
+	}
 	if err := c.load(bound); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -131,6 +140,10 @@ func (c *code) close() error {
 	if c == nil {
 		return nil
 	}
+	c.backend.discardAhead() // which may use these buffers, whose program ever it is of
+	if c.backend.latest == c {
+		c.backend.latest = nil
+	}
 	for _, s := range c.steps {
 		if s.product != nil {
 			s.product.Close()
@@ -163,7 +176,7 @@ func (c *code) close() error {
 
 // mostFLOPs is the work of one command buffer: 3 s on the slowest chip, M1, at half of its rate. macOS
 // ends command buffers that take much longer.
-const mostFLOPs = 4e12
+var mostFLOPs int64 = 4e12
 
 // commandBuffers divides the steps, in order, into the work of one command buffer each.
 func (l *listing) commandBuffers() [][]*step {
@@ -178,26 +191,7 @@ func (l *listing) commandBuffers() [][]*step {
 	return append(buffers, l.steps[begin:])
 }
 
-// encode appends steps to commands. With watch it checks that the results are finite.
-//
-// No barriers are needed. Commands run in the order in which they were encoded, each after what the
-// ones before it wrote, and touch the heap, whose hazards Metal tracks, as one resource: a step reads
-// what an earlier one wrote (RAW), and writes where an earlier one read (WAR) or wrote (WAW), only
-// when that is done, although different buffers share the memory.
-func (c *code) encode(commands *bridge.Commands, steps []*step, watch bool) error {
-	for _, s := range steps {
-		if err := c.encodeStep(commands, s); err != nil {
-			return err
-		}
-		if v := s.writes(); watch && v.finisher == s {
-			if err := c.check(commands, v, s.node); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
+// encodeStep appends a step to commands.
 func (c *code) encodeStep(commands *bridge.Commands, s *step) error {
 	if s.pipeline != nil {
 		c.places = c.places[:0]

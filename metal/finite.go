@@ -46,27 +46,36 @@ func (c *code) check(commands *bridge.Commands, v *value, node *tensor.Tensor) e
 	return commands.Dispatch(p, launch.Args, []bridge.Binding{{Buffer: v.buffer}, {Buffer: c.flag}}, launch.Grid, launch.Group, 0)
 }
 
-// run runs the steps. It returns the first output that is not finite or, with watch, the first node;
-// nil if there is none.
-func (p *Program) run(watch bool) (*tensor.Tensor, error) {
+// overflow is the node that the flag names after an evaluation; nil if all was finite.
+func (c *code) overflow() *tensor.Tensor {
+	if at := binary.LittleEndian.Uint32(c.flag.Bytes()); at != allFinite {
+		return c.graph.Nodes()[at]
+	}
+	return nil
+}
+
+func (c *code) clearFlag() { binary.LittleEndian.PutUint32(c.flag.Bytes(), allFinite) }
+
+// watch repeats an evaluation with a check behind every step. It returns the first node that is not
+// finite; nil if there is none.
+func (p *Program) watch() (*tensor.Tensor, error) {
 	c := p.code
-	binary.LittleEndian.PutUint32(c.flag.Bytes(), allFinite)
-	var committed []*bridge.Commands
-	buffers := c.commandBuffers()
-	for i, steps := range buffers {
-		commands, err := p.backend.device.Begin("evaluation")
-		if err != nil {
-			return nil, failed(err)
-		}
-		defer commands.Close()
-		if watch && i == 0 {
+	c.backend.discardAhead()
+	c.clearFlag()
+	var work commandLists
+	defer work.close()
+	for i, steps := range c.commandBuffers() {
+		commands, err := work.begin(c.backend)
+		if err == nil && i == 0 {
 			err = c.checkInputs(commands)
 		}
-		if err == nil {
-			err = c.encode(commands, steps, watch)
-		}
-		if err == nil && !watch && i == len(buffers)-1 {
-			err = c.checkOutputs(commands)
+		for _, s := range steps {
+			if err == nil {
+				err = c.encodeStep(commands, s)
+			}
+			if v := s.writes(); err == nil && v.finisher == s {
+				err = c.check(commands, v, s.node)
+			}
 		}
 		if err == nil {
 			err = commands.Commit()
@@ -74,20 +83,11 @@ func (p *Program) run(watch bool) (*tensor.Tensor, error) {
 		if err != nil {
 			return nil, failed(err)
 		}
-		committed = append(committed, commands)
 	}
-	p.seconds = 0
-	for _, commands := range committed {
-		seconds, err := commands.Wait()
-		if err != nil {
-			return nil, failed(err)
-		}
-		p.seconds += seconds
+	if _, err := work.wait(); err != nil {
+		return nil, failed(err)
 	}
-	if at := binary.LittleEndian.Uint32(c.flag.Bytes()); at != allFinite {
-		return c.graph.Nodes()[at], nil
-	}
-	return nil, nil
+	return c.overflow(), nil
 }
 
 func (c *code) checkInputs(commands *bridge.Commands) error {
@@ -111,14 +111,15 @@ func (c *code) checkOutputs(commands *bridge.Commands) error {
 }
 
 // widen finds the node where an evaluation ceased to be finite and compiles the program anew with
-// that node in float32. It tells whether that was possible: a node that is float32 already, or an
-// input that was given so, stays as it is.
+// that node, and what reads it, in float32. It tells whether that was possible: a node that is float32
+// already, or an input that was given so, stays as it is.
 func (p *Program) widen(in map[string]tensor.Array) (bool, error) {
-	node, err := p.run(true)
+	node, err := p.watch()
 	if err != nil || node == nil {
 		return false, err
 	}
-	if dataType(node) == bridge.Float32 {
+	rounded := p.code.casts[p.code.values[node.Index()]] != nil // for what reads it
+	if p.wide[node.Name] || dataType(node) == bridge.Float32 && !rounded {
 		return false, nil
 	}
 	p.wide[node.Name] = true

@@ -327,7 +327,7 @@ func TestCommandBuffers(t *testing.T) {
 	} {
 		var l listing
 		for _, work := range c.work {
-			l.steps = append(l.steps, &step{flops: int64(work * mostFLOPs)})
+			l.steps = append(l.steps, &step{flops: int64(work * float64(mostFLOPs))})
 		}
 		var got []int
 		for _, steps := range l.commandBuffers() {

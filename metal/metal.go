@@ -2,10 +2,11 @@
 //
 // Compile lowers a graph to a list of steps, each a kernel of shaders/ or a product or convolution
 // of MPSGraph, and places their results in one heap by when they are alive; Run encodes the list
-// into a command buffer and waits once. Weights and activations are stored as float16 or float32,
-// sums and statistics are float32 always. A weight that kernels read as the model's file has it stays
-// in the mapped file; others are converted once. A float16 result that overflows is found after the
-// evaluation, which is then repeated with that node in float32.
+// into a command buffer, that of the next Run while the device computes, and waits once. Weights and
+// activations are stored as float16 or float32, sums and statistics are float32 always. A weight that
+// kernels read as the model's file has it stays in the mapped file; others are converted once. A
+// float16 result that overflows is found after the evaluation, which is then repeated with that node
+// in float32.
 //
 // The package is plain Go: package bridge talks to Metal, on Linux to the software Metal that the
 // build tag softmetal links in.
@@ -51,6 +52,11 @@ type Backend struct {
 	pipelines map[string]*bridge.Pipeline
 	weights   map[weightKey]*stored
 	halfSums  *bool // whether MPSGraph sums in float16; nil before it is known
+
+	ahead     *ahead // the next evaluation's beginning, of at most one program; nil for none
+	latest    *code  // that ran
+	event     *bridge.Event
+	signalled uint64 // value of event; nothing else raises it
 
 	active, peak int64 // bytes
 }
@@ -108,6 +114,11 @@ func (b *Backend) Memory() (active, peak int64) { return b.active, b.peak }
 func (b *Backend) Close() error {
 	if b.device == nil {
 		return nil
+	}
+	b.discardAhead()
+	if b.event != nil {
+		b.event.Close()
+		b.event = nil
 	}
 	err := b.closeArchive()
 	for _, p := range b.pipelines {

@@ -58,7 +58,8 @@ func (p *Program) compile() error {
 // error.
 //
 // All steps are encoded into one command buffer, or a few where they are many, which are waited for at
-// the end. An evaluation in which a node overflowed is repeated with that node in float32.
+// the end; meanwhile the next evaluation is encoded (see ahead.go). An evaluation in which a node
+// overflowed is repeated with that node in float32.
 func (p *Program) Run(ctx context.Context, in map[string]tensor.Array) (map[string]tensor.Array, error) {
 	switch {
 	case p.closed:
@@ -70,13 +71,14 @@ func (p *Program) Run(ctx context.Context, in map[string]tensor.Array) (map[stri
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
+		p.backend.discardAhead()
 		return nil, err
 	}
 	if err := p.give(in); err != nil {
 		return nil, err
 	}
 	for {
-		overflow, err := p.run(false)
+		overflow, err := p.evaluate(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +155,7 @@ func (p *Program) Bind(name string, from tensor.Program, output string) error {
 	case !value.Shape.Equal(to.Shape):
 		return fmt.Errorf("metal: input %q has shape %s, output %q has %s", name, to.Shape, output, value.Shape)
 	}
+	p.backend.discardAhead()
 	p.bound[name] = source{s, output}
 	p.code.disown(p.code.inputs[name])
 	return nil

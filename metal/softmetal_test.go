@@ -21,11 +21,16 @@ import (
 	"ldm-mac/metal"
 )
 
-// TestMain checks that whatever the tests do, nothing of the bridge stays alive.
+// TestMain checks that whatever the tests do, nothing of the bridge stays alive, and nothing was waited
+// for that on a device would never end.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if n := bridge.LiveObjects(); n != 0 {
 		fmt.Fprintf(os.Stderr, "%d objects of the bridge are alive after all tests\n", n)
+		code = 1
+	}
+	if n := softmetal.Count().Deadlocks; n != 0 {
+		fmt.Fprintf(os.Stderr, "%d command buffers were waited for that waited in vain\n", n)
 		code = 1
 	}
 	os.Exit(code)
@@ -158,6 +163,29 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// TestOverflowOfReader reads a large sum by a product that is float32 for that reason, and as large: what
+// reads the product in turn reads float32 too.
+func TestOverflowOfReader(t *testing.T) {
+	g := tensor.NewGraph()
+	one := make([]float32, 64)
+	for i := range 8 {
+		one[9*i] = 1
+	}
+	sum := tensor.Affine(g.Input("x", 2, 8), 1, 6e4)
+	sum = tensor.Linear(tensor.Affine(sum, 2, 0).Named("sum"), tensor.WeightOf("one", one, 8, 8), nil).Named("product")
+	g.Output("y", tensor.Affine(sum, 0.25, 0))
+	var notices []string
+	p := compile(t, open(t, metal.Options{DType: tensor.F16, Notice: func(text string) { notices = append(notices, text) }}), g)
+	for _, v := range run(t, p, map[string]tensor.Array{"x": tensor.NewArray(2, 8)}) {
+		if v != 3e4 {
+			t.Fatalf("y has %g, want 30000", v)
+		}
+	}
+	if len(notices) != 2 || !strings.HasPrefix(notices[0], "sum ") || !strings.HasPrefix(notices[1], "product ") {
+		t.Errorf("notices are %q, want one of sum and one of product", notices)
+	}
+}
+
 // TestNotFinite gives an infinity: no type holds it, so it comes back.
 func TestNotFinite(t *testing.T) {
 	g := tensor.NewGraph()
@@ -264,6 +292,7 @@ func TestEvaluations(t *testing.T) {
 	p := compile(t, b, g)
 	in := inputs(g)
 	want := run(t, p, in)
+	run(t, p, in) // encodes the third
 	live, before := bridge.LiveObjects(), softmetal.Count()
 	active, _ := b.Memory()
 	for range evaluations {
