@@ -22,8 +22,8 @@ func modelsCommand() *cli.Command {
 
 func modelsRandomCommand() *cli.Command {
 	var list strings.Builder
-	for _, name := range arch.Writable() {
-		fmt.Fprintf(&list, "  %-24s %s\n", name, arch.Describe(name))
+	for _, name := range arch.Names() {
+		fmt.Fprintf(&list, "  %-28s %s\n", name, arch.Describe(name))
 	}
 	return &cli.Command{
 		Name: "random", Usage: "write a published architecture with random weights", ArgsUsage: "ARCH",
@@ -48,8 +48,8 @@ func modelsRandom(c *cli.Context) error {
 	switch {
 	case c.NArg() != 1:
 		return usagef("%d arguments, want the name of an architecture; see %s --help", c.NArg(), c.Command.HelpName)
-	case !slices.Contains(arch.Writable(), name):
-		return usagef("unknown architecture %q%s; want one of %s", name, didYouMean(name, arch.Writable()), strings.Join(arch.Writable(), ", "))
+	case !slices.Contains(arch.Names(), name):
+		return usagef("unknown architecture %q%s; want one of %s", name, didYouMean(name, arch.Names()), strings.Join(arch.Names(), ", "))
 	case dir == "":
 		return usagef("no --output, want a folder to make")
 	}

@@ -1,6 +1,6 @@
 // Package arch has the architectures of published latent diffusion systems as tables, and writes
-// those whose components this program has as model folders with random weights, so that speed,
-// memory and loading can be measured at full size with nothing downloaded.
+// them as model folders with random weights, so that speed, memory and loading can be measured at
+// full size with nothing downloaded.
 package arch
 
 import (
@@ -17,11 +17,15 @@ type architecture struct {
 	class       string // of the pipeline
 	networks    Networks
 	bert        *cond.BERTConfig          // the encoder of text or of a layout, or nil
-	tokenizer   bool                      // the encoder reads text
+	clip        *cond.CLIPConfig          // the encoder of text, or nil
+	padding     string                    // token behind a text; of clip
+	tokenizer   string                    // its class where an encoder reads text, or ""
 	classes     *cond.ClassEmbedderConfig // or nil
 	rescaler    *cond.RescalerConfig      // of label maps, or nil
-	missing     string                    // a component that WriteRandom cannot write, or ""
-	betas       [2]float64                // first and last of the scaled linear schedule that WriteRandom writes
+	betas       [2]float64                // first and last of the scaled linear schedule
+	plms        bool                      // the model's own sampler is PLMS, else DDIM
+	velocity    bool                      // the U-Net predicts v, else noise
+	lowRes      bool                      // noise is added to the small picture
 }
 
 // Networks are the configurations of a system's networks, and how it uses them.
@@ -36,17 +40,6 @@ func Names() []string {
 	var names []string
 	for _, a := range architectures() {
 		names = append(names, a.name)
-	}
-	return names
-}
-
-// Writable lists the architectures that WriteRandom knows.
-func Writable() []string {
-	var names []string
-	for _, a := range architectures() {
-		if a.missing == "" {
-			names = append(names, a.name)
-		}
 	}
 	return names
 }

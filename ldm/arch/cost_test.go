@@ -96,8 +96,8 @@ func TestParameters(t *testing.T) {
 		"celeba256": {274.06, 0}, "ffhq256": {274.06, 0}, "lsun_beds256": {274.06, 0}, "lsun_churches256": {294.97, 0},
 		"bsr_sr": {113.62, 0}, "inpainting_big": {387.25, 0}, "layout2img-openimages256": {246.28, 54.66},
 		"semantic_synthesis256": {215.23, 0}, "semantic_synthesis512": {215.23, 0},
-		"stable-diffusion-1.5": {859.52, 0}, "stable-diffusion-2.1": {865.91, 0}, "stable-diffusion-inpainting": {859.54, 0},
-		"stable-diffusion-x4-upscaler": {473.40, 0},
+		"stable-diffusion-1.5": {859.52, 123.06}, "stable-diffusion-2.1": {865.91, 340.39}, "stable-diffusion-inpainting": {859.54, 123.06},
+		"stable-diffusion-x4-upscaler": {473.40, 340.39},
 	}
 	for _, a := range architectures() {
 		u, err := unet.New(&a.networks.UNet)
@@ -105,6 +105,10 @@ func TestParameters(t *testing.T) {
 		if a.bert != nil {
 			b, err := cond.NewBERT(a.bert)
 			compare(t, a.name+", text encoder", b, err, want[a.name].text)
+		}
+		if a.clip != nil {
+			c, err := cond.NewCLIP(a.clip)
+			compare(t, a.name+", text encoder", c, err, want[a.name].text)
 		}
 	}
 }
@@ -125,13 +129,17 @@ func TestNetworks(t *testing.T) {
 			t.Errorf("%s: %d tokens of width %d are encoded, %d of width %d read", a.name,
 				a.bert.MaxPositions, a.bert.Width, n.Tokens, n.UNet.CrossAttentionDim[0])
 		}
+		if a.clip != nil && (a.clip.Width != n.UNet.CrossAttentionDim[0] || a.clip.MaxPositions != n.Tokens) {
+			t.Errorf("%s: %d tokens of width %d are encoded, %d of width %d read", a.name,
+				a.clip.MaxPositions, a.clip.Width, n.Tokens, n.UNet.CrossAttentionDim[0])
+		}
 		if a.classes != nil && (a.classes.EmbedDim != n.UNet.CrossAttentionDim[0] || n.Tokens != 1) {
 			t.Errorf("%s: a class is one token of width %d, %d of width %d are read", a.name, a.classes.EmbedDim, n.Tokens, n.UNet.CrossAttentionDim[0])
 		}
 		if a.rescaler != nil && n.UNet.InChannels != n.UNet.OutChannels+a.rescaler.OutChannels {
 			t.Errorf("%s: %d channels in, %d of them of latents and %d of the label map", a.name, n.UNet.InChannels, n.UNet.OutChannels, a.rescaler.OutChannels)
 		}
-		if a.about == "" || a.missing == "" && a.betas[0] == 0 {
+		if a.about == "" || a.betas[0] == 0 {
 			t.Errorf("%s is not described", a.name)
 		}
 	}

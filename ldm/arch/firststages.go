@@ -43,7 +43,7 @@ func (a *autoencoder) config() firststage.Config {
 	c := firststage.DefaultConfigOf(firststage.KL)
 	if a.codes > 0 {
 		c = firststage.DefaultConfigOf(firststage.VQ)
-		c.NumVQEmbeddings = a.codes
+		c.NumVQEmbeddings, c.ScalingFactor = a.codes, 1 // CompVis latent-diffusion, scale_factor of every VQ system
 	}
 	c.LatentChannels, c.LayersPerBlock, c.SampleSize = a.z, 2, 256
 	c.MidBlockAddAttention = !a.noAttnInMiddle

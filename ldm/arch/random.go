@@ -18,10 +18,12 @@ import (
 	"ldm-mac/ldm/tensor"
 )
 
-// WriteRandom writes the named architecture, one of Writable, as a diffusers folder to dir, which must not exist.
-// Weights are stored as dtype, F16 or F32; the same seed gives the same folder. A folder that is
-// not finished, for the end of ctx or an error, is removed. progress, which may be nil, is told
-// how many bytes of weights are written, and of how many.
+// WriteRandom writes the named architecture, one of Names, to dir, which must not exist: as the
+// diffusers folder in which the system is published or, where diffusers has no pipeline for it, as
+// the folder of CompVis' convention that its original checkpoint becomes. Weights are stored as dtype,
+// F16 or F32; the same seed gives the same folder. A folder that is not finished, for the end of ctx
+// or an error, is removed. progress, which may be nil, is told how many bytes of weights are written,
+// and of how many.
 func WriteRandom(ctx context.Context, name, dir string, seed uint64, dtype tensor.DType, progress func(done, total int64)) error {
 	a, err := find(name)
 	if err != nil {

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"ldm-mac/ldm/checkpoint"
-	"ldm-mac/ldm/firststage"
+	"ldm-mac/ldm/cond"
+	"ldm-mac/ldm/cpu"
+	"ldm-mac/ldm/imageio"
+	"ldm-mac/ldm/pipeline"
 	"ldm-mac/ldm/tensor"
 	"ldm-mac/ldm/unet"
 )
@@ -40,6 +44,9 @@ func small(t *testing.T, name string) architecture {
 	if a.bert != nil {
 		a.bert.Width, a.bert.Layers, a.bert.FFNDim, a.bert.VocabSize = 24, 2, 48, 400
 	}
+	if a.clip != nil {
+		a.clip.Width, a.clip.Layers, a.clip.Heads, a.clip.FFNDim, a.clip.VocabSize = 24, 2, 3, 48, 400
+	}
 	if u.ClassName == unet.Conditional {
 		u.CrossAttentionDim = unet.PerLevel{24}
 		u.AttentionHeadDim = unet.PerLevel{8}
@@ -47,9 +54,33 @@ func small(t *testing.T, name string) architecture {
 	return a
 }
 
-// Every architecture that can be written is a folder of its class whose networks load.
+// request is what a small model of the class is asked to draw, on a picture of which it can begin.
+func request(p *pipeline.Pipeline) pipeline.Request {
+	side := p.Multiple()
+	r := pipeline.Request{Prompt: "a cat", Steps: 2, GuidanceScale: 1, Seeds: []uint64{1}, BatchSize: 1, RNG: "torch", Width: side, Height: side, Strength: 1}
+	switch p.Task() {
+	case pipeline.LayoutToImage:
+		r.Boxes = []cond.Box{{Class: 1, Rect: cond.Rect{X0: 0.1, Y0: 0.1, X1: 0.6, Y1: 0.9}}}
+	case pipeline.SemanticSynthesis:
+		r.LabelMap = make([]uint8, side*side)
+	}
+	if p.Task() == pipeline.SuperResolution || p.Inpaints() {
+		r.Image = image.NewNRGBA(image.Rect(0, 0, side, side))
+	}
+	if p.Inpaints() {
+		r.Mask = &imageio.Mask{Width: side, Height: side, Level: bytes.Repeat([]uint8{255}, side*side)}
+	}
+	if p.Guidable() {
+		r.GuidanceScale = 3
+	}
+	return r
+}
+
+// Every architecture is a folder from which pictures are drawn, with the components of its class.
 func TestWriteRandomAll(t *testing.T) {
-	for _, name := range Writable() {
+	backend := cpu.New(1)
+	defer backend.Close()
+	for _, name := range Names() {
 		a, dir := small(t, name), filepath.Join(t.TempDir(), name)
 		if err := a.write(context.Background(), dir, 1, tensor.F16, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -59,33 +90,58 @@ func TestWriteRandomAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for component, wanted := range map[string]bool{"unet": true, "vqvae": true, "scheduler": true, "tokenizer": a.tokenizer,
-			"bert": a.bert != nil, "class_embedder": a.classes != nil, "rescaler": a.rescaler != nil} {
+		for component, wanted := range map[string]bool{"unet": true, "vqvae": !a.stable(), "vae": a.stable(), "scheduler": true,
+			"low_res_scheduler": a.lowRes, "tokenizer": a.tokenizer != "", "bert": a.bert != nil, "text_encoder": a.clip != nil,
+			"class_embedder": a.classes != nil, "rescaler": a.rescaler != nil} {
 			if _, has := folder.Components[component]; has != wanted || folder.Class != a.class {
 				t.Errorf("%s: class %q with components %v", name, folder.Class, folder.Components)
 			}
 		}
-		config, stage := unet.DefaultConfig(), firststage.DefaultConfig()
-		for component, into := range map[string]any{"unet": &config, "vqvae": &stage} {
-			if err := folder.Config(component, into); err != nil {
-				t.Fatal(err)
-			}
-		}
-		u, err1 := unet.New(&config)
-		v, err2 := firststage.New(&stage)
-		if err1 != nil || err2 != nil {
-			t.Errorf("%s: %v, %v", name, err1, err2)
+		p, err := pipeline.Load(backend, folder)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		for component, model := range map[string]any{"unet": u, "vqvae": v} {
-			file, err := folder.Weights(component)
-			if err != nil {
-				t.Fatal(err)
+		drawn := 0
+		_, err = p.Generate(context.Background(), request(p), func(pipeline.Picture) error { drawn++; return nil })
+		if err != nil || drawn != 1 {
+			t.Errorf("%s: %d pictures drawn, %v", name, drawn, err)
+		}
+		p.Close()
+	}
+}
+
+// The tokenizers know every printable character of ASCII, within words and at their ends.
+func TestVocabulary(t *testing.T) {
+	for _, name := range []string{"txt2img-large", "stable-diffusion-1.5", "stable-diffusion-2.1"} {
+		a, dir := small(t, name), filepath.Join(t.TempDir(), name)
+		if err := a.write(context.Background(), dir, 1, tensor.F16, nil); err != nil {
+			t.Fatal(err)
+		}
+		folder, err := checkpoint.OpenFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, _, err := pipeline.LoadTokenizer(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unknown := "[UNK]"
+		if a.clip != nil {
+			unknown = endOfText
+		}
+		var text strings.Builder
+		for c := '!'; c <= '~'; c++ {
+			text.WriteString(string(c) + "a" + string(c) + " ")
+		}
+		pieces := tokens.Pieces(text.String())
+		for i, piece := range pieces {
+			if piece == unknown || strings.Contains(piece, "unused") {
+				t.Errorf("%s: token %d of %q is %q", name, i, text.String(), piece)
 			}
-			if err := checkpoint.Bind(model, file, ""); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			file.Close()
+		}
+		if len(pieces) < 3*('~'-'!'+1) {
+			t.Errorf("%s: %d tokens of %d characters", name, len(pieces), 3*('~'-'!'+1))
 		}
 	}
 }
@@ -159,9 +215,6 @@ func TestWriteRandomFails(t *testing.T) {
 		t.Errorf("unknown architecture: error %v", err)
 	}
 	a := small(t, "txt2img-large")
-	if err := WriteRandom(ctx, "stable-diffusion-1.5", filepath.Join(root, "x"), 0, tensor.F16, nil); err == nil || !strings.Contains(err.Error(), "text_encoder") {
-		t.Errorf("architecture with a component that cannot be written: error %v", err)
-	}
 	if err := a.write(ctx, root, 0, tensor.F16, nil); err == nil || !strings.Contains(err.Error(), "exists") {
 		t.Errorf("existing folder: error %v", err)
 	}

@@ -81,7 +81,13 @@ const (
 	layoutToImage   = "LDMLayoutToImagePipeline"
 	semantic        = "LDMSemanticSynthesisPipeline"
 	inpaint         = "LDMInpaintPipeline"
+	stable          = "StableDiffusionPipeline"
+	stableInpaint   = "StableDiffusionInpaintPipeline"
+	stableUpscale   = "StableDiffusionUpscalePipeline"
 )
+
+// ofCompVis are those that diffusers does not have.
+var ofCompVis = []string{classToImage, layoutToImage, semantic, inpaint}
 
 // architectures are the published systems (Rombach et al. 2022, tables 12 to 15; CompVis
 // latent-diffusion, configs/latent-diffusion and models/ldm; CompVis stable-diffusion and Stability-AI
@@ -97,11 +103,11 @@ func architectures() []architecture {
 	synthesis512 := synthesis
 	synthesis512.size = 128
 	return append([]architecture{
-		{name: "txt2img-large", class: textToImage, bert: bert(1280, 32), tokenizer: true,
+		{name: "txt2img-large", class: textToImage, bert: bert(1280, 32), tokenizer: wordPiece,
 			about: "the paper's text-to-image model: U-Net 872 M, text encoder 543 M, first stage 84 M parameters",
 			networks: Networks{network{in: 4, out: 4, model: 320, multiples: []int{1, 2, 4, 4}, attention: []int{4, 2, 1},
 				cond: 1280, heads: 8, size: 32}.config(), firstStage("kl-f8"), 77}, betas: [2]float64{0.00085, 0.012}},
-		{name: "text2img256", class: textToImage, bert: bert(640, 32), tokenizer: true,
+		{name: "text2img256", class: textToImage, bert: bert(640, 32), tokenizer: wordPiece,
 			about: "text to image, VQ f4: U-Net 404 M, text encoder 167 M, first stage 55 M parameters",
 			networks: Networks{network{in: 3, out: 3, model: 192, multiples: []int{1, 2, 3, 5}, attention: []int{8, 4, 2},
 				cond: 640, headDim: 32, size: 64}.config(), firstStage("vq-f4"), 77}, betas: faces},
@@ -138,35 +144,4 @@ func architectures() []architecture {
 		{name: "semantic_synthesis512", class: semantic, rescaler: &rescaler, about: "semantic_synthesis256 at 512 x 512 pixels",
 			networks: Networks{synthesis512.config(), firstStage("vq-f4"), 0}, betas: [2]float64{0.0015, 0.0205}},
 	}, stableDiffusions()...)
-}
-
-// stableDiffusions are the systems with CLIP's text encoder, of 77 tokens.
-func stableDiffusions() []architecture {
-	v1 := network{in: 4, out: 4, model: 320, multiples: []int{1, 2, 4, 4}, attention: []int{4, 2, 1}, cond: 768, heads: 8, size: 64}
-	v2, filling := v1, v1
-	v2.cond, v2.heads, v2.headDim, v2.size = 1024, 0, 64, 96
-	filling.in = 9
-	second := v2.config()
-	second.UseLinearProjection = true
-	stage := firstStage("kl-f8")
-	upscaler, classes := network{in: 7, out: 4, model: 256, multiples: []int{1, 2, 2, 4}, attention: []int{2, 4, 8},
-		cond: 1024, heads: 8, size: 128}.config(), 1000
-	upscaler.OnlyCrossAttention = unet.FlagPerLevel{true, true, true, false}
-	upscaler.UseLinearProjection, upscaler.NumClassEmbeds = true, &classes
-	wide := firstStage("kl-f4")
-	wide.LatentChannels, wide.ScalingFactor = 4, 0.08333
-	return []architecture{
-		{name: "stable-diffusion-1.5", class: "StableDiffusionPipeline", missing: "text_encoder",
-			about:    "Stable Diffusion 1: U-Net 860 M, first stage 84 M parameters",
-			networks: Networks{v1.config(), stage, 77}},
-		{name: "stable-diffusion-2.1", class: "StableDiffusionPipeline", missing: "text_encoder",
-			about:    "Stable Diffusion 2 at 768 x 768 pixels: U-Net 866 M, first stage 84 M parameters",
-			networks: Networks{second, stage, 77}},
-		{name: "stable-diffusion-inpainting", class: "StableDiffusionInpaintPipeline", missing: "text_encoder",
-			about:    "Stable Diffusion 1 for inpainting: U-Net 860 M, first stage 84 M parameters",
-			networks: Networks{filling.config(), stage, 77}},
-		{name: "stable-diffusion-x4-upscaler", class: "StableDiffusionUpscalePipeline", missing: "text_encoder",
-			about:    "Stable Diffusion's 4 times upscaler: U-Net 473 M, first stage 55 M parameters",
-			networks: Networks{upscaler, wide, 77}},
-	}
 }

@@ -51,9 +51,9 @@ const (
 func DefaultConfig() Config { return DefaultConfigOf(KL) }
 
 // DefaultConfigOf holds the defaults of the class: those of VQModel (diffusers,
-// src/diffusers/models/autoencoders/vq_model.py), or else of AutoencoderKL. The latents of a
-// VQModel are not scaled unless its config says so, as its diffusion models were trained (CompVis
-// latent-diffusion, scale_factor 1); the 0.18215 that newer diffusers assumes is another model's.
+// src/diffusers/models/autoencoders/vq_model.py), or else of AutoencoderKL. Both scale latents by
+// 0.18215, although no VQ system of latent diffusion was trained so (CompVis latent-diffusion,
+// scale_factor 1): the configs of folders made of them say 1.
 func DefaultConfigOf(class string) Config {
 	c := Config{
 		ClassName: class, InChannels: 3, OutChannels: 3, LatentChannels: 4, BlockOutChannels: []int{64},
