@@ -6,8 +6,10 @@ package arch
 import (
 	"fmt"
 
+	"ldm-mac/ldm/checkpoint"
 	"ldm-mac/ldm/cond"
 	"ldm-mac/ldm/firststage"
+	"ldm-mac/ldm/tensor"
 	"ldm-mac/ldm/unet"
 )
 
@@ -63,4 +65,37 @@ func find(name string) (architecture, error) {
 		}
 	}
 	return architecture{}, fmt.Errorf("arch: %q is unknown, want one of %q", name, Names())
+}
+
+// Class is the class of the named architecture's pipeline, "" for an unknown one.
+func Class(name string) string {
+	a, _ := find(name)
+	return a.class
+}
+
+// Parameters are the numbers of weights of a system's networks. Condition is that of all that makes
+// the condition, 0 for none.
+type Parameters struct{ UNet, Condition, FirstStage int }
+
+// CountParameters counts the weights of the named architecture, one of Names.
+func CountParameters(name string) (p Parameters, err error) {
+	a, err := find(name)
+	if err != nil {
+		return p, err
+	}
+	parts, err := a.parts()
+	if err != nil {
+		return p, err
+	}
+	for component, part := range parts {
+		into := &p.Condition
+		switch component {
+		case "unet":
+			into = &p.UNet
+		case a.firstStage():
+			into = &p.FirstStage
+		}
+		checkpoint.Walk(part.model, func(_ string, w *tensor.Weight) { *into += w.Shape.Elements() })
+	}
+	return p, nil
 }
