@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"cmd/ldm-mac":                     {"ldm/arch", "ldm/checkpoint", "ldm/compvis", "ldm/cond", "ldm/cpu", "ldm/emoji", "ldm/firststage", "ldm/imageio", "ldm/labels", "ldm/pipeline", "ldm/rng", "ldm/sampler", "ldm/tensor", "ldm/tokenizer", "ldm/unet", "ldm/verify", "metal"},
 	"cmd/mslc":                        {"bridge/softmetal/msl", "bridge/softmetal/runtime"},
 	"cmd/selcheck":                    {},
+	"cmd/systems":                     {"ldm/arch", "ldm/pipeline", "ldm/tensor"},
 	"cmd/unet-eval":                   {"ldm/checkpoint", "ldm/cpu", "ldm/tensor", "ldm/unet"},
 	"ldm/arch":                        {"ldm/checkpoint", "ldm/cond", "ldm/firststage", "ldm/tensor", "ldm/unet"},
 	"ldm/checkpoint":                  {"ldm/tensor"},
