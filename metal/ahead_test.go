@@ -110,10 +110,15 @@ func TestAheadInParts(t *testing.T) {
 				t.Fatalf("an evaluation has %d command buffers, want some", n)
 			}
 			surprise(t, p, all[0], every, true)
+			before := softmetal.Count()
 			for i, in := range all {
 				if !slices.Equal(run(t, p, in), want[i]) {
 					t.Errorf("%s, %d: evaluation %d is another than in one command buffer", how.name, every, i)
 				}
+			}
+			plan := p.Plan()
+			if did, want := softmetal.Count().Since(before).Launches, len(all)*(plan.Launches+plan.Guard); every == 0 && did != want {
+				t.Errorf("%s: %d launches, want %d", how.name, did, want)
 			}
 		}
 		metal.SetMostFLOPs(former)
@@ -256,16 +261,21 @@ func TestAheadNotInTurn(t *testing.T) {
 	kept := tensor.NewGraph()
 	kept.Keep("k", tensor.Affine(kept.Input("x", 4), 2, 0))
 	keeps := compile(t, b, kept)
-	live := bridge.LiveObjects()
+	none := func(what string) {
+		t.Helper()
+		if b.Ahead() {
+			t.Errorf("%s is encoded ahead", what)
+		}
+	}
 	for range 3 {
 		run(t, first, inputs(g))
+		none("a program that runs in turn")
 		run(t, second, inputs(g))
+		none("a program that runs in turn")
 	}
 	for range 3 {
 		run(t, keeps, inputs(kept))
-	}
-	if n := bridge.LiveObjects(); n != live {
-		t.Errorf("%d objects are alive, want %d", n, live)
+		none("a program that keeps its results")
 	}
 }
 
@@ -289,15 +299,16 @@ func TestAheadBound(t *testing.T) {
 		for i := range 8 {
 			identity[9*i] = 1
 		}
-		to.Output("y", tensor.Affine(tensor.Linear(to.Input("k", 4, 8), tensor.WeightOf("one", identity, 8, 8), nil), 0.5, 0))
+		to.Output("y", tensor.Affine(tensor.Linear(tensor.Affine(to.Input("k", 4, 8), 1, 0), tensor.WeightOf("one", identity, 8, 8), nil), 0.5, 0))
 		large, small := from(4e4), from(3)
 		p := compile(t, b, to)
 		bind := func(source tensor.Program) {
 			if err := p.Bind("k", source, "k"); err != nil {
 				t.Fatal(err)
 			}
-			run(t, source, in)
 		}
+		run(t, large, in)
+		run(t, small, in)
 		bind(large)
 		surprise(t, p, nil, 1, eager)
 		expect := func(want float32) {
@@ -316,41 +327,50 @@ func TestAheadBound(t *testing.T) {
 		}
 		run(t, large, in) // 8e4 is no float16
 		expect(4e4)
+		if !b.Ahead() {
+			t.Error("nothing is encoded ahead")
+		}
 		bind(small)
-		expect(3)
+		expect(1.5)
 	}
 }
 
-// TestAheadOverflow overflows in a series: the evaluation is repeated, and what is encoded ahead of the
-// program that is compiled anew is of no use.
+// TestAheadOverflow overflows at some place of a series: the evaluation is repeated, although a part of
+// the next one may wait in the queue, and what is encoded ahead of the program that is compiled anew is
+// of no use.
 func TestAheadOverflow(t *testing.T) {
 	g := tensor.NewGraph()
 	sum := tensor.Affine(tensor.Linear(g.Input("x", 2, 8), weight(16, 8), nil), 8e4, 0).Named("sum")
 	g.Output("y", tensor.Affine(tensor.Linear(sum, weight(8, 16), nil), 1e-4, 0))
 	for _, eager := range []bool{false, true} {
-		all := series(g, 6)
-		slices.Reverse(all) // from small to large
-		var notices int
-		b := open(t, metal.Options{DType: tensor.F16, Tuning: byGraph, Notice: func(string) { notices++ }})
-		want := alone(t, b, g, all)
-		wide := notices
-		if wide == 0 || wide >= len(all) {
-			t.Fatalf("%d of %d evaluations overflow, want some", wide, len(all))
-		}
-		p := compile(t, b, g)
-		surprise(t, p, all[0], 1, eager)
-		for i, in := range all {
-			before := notices
-			got := run(t, p, in)
-			if notices == wide && !slices.Equal(got, want[i]) { // nothing was widened for an evaluation before
-				t.Errorf("evaluation %d is another than alone", i)
+		for small := range 3 { // evaluations before the first that overflows
+			all := series(g, 6)
+			all = append(all[6-small:], all[:6-small]...)
+			notices := 0
+			b := open(t, metal.Options{DType: tensor.F16, Tuning: byGraph, Notice: func(string) { notices++ }})
+			var want [][]float32
+			for i, in := range all {
+				before := notices
+				want = append(want, alone(t, b, g, []map[string]tensor.Array{in})[0])
+				if overflows := notices > before; i <= small && overflows != (i == small) {
+					t.Fatalf("evaluation %d overflows: %t", i, overflows)
+				}
 			}
-			if notices > before && !slices.Equal(got, want[i]) {
-				t.Errorf("evaluation %d, which overflows, is another than alone", i)
+			p := compile(t, b, g)
+			surprise(t, p, series(g, 6)[5], 1, eager)
+			notices = 0
+			for i, in := range all {
+				got := run(t, p, in)
+				if wide := notices > 0; wide != (i >= small) {
+					t.Errorf("after evaluation %d a node is wide: %t", i, wide)
+				}
+				if i <= small && !slices.Equal(got, want[i]) { // later ones profit from the wide node
+					t.Errorf("evaluation %d of which %d do not overflow is another than alone", i, small)
+				}
 			}
-		}
-		if notices != wide+1 {
-			t.Errorf("%d nodes are widened, want 1", notices-wide)
+			if notices != 1 {
+				t.Errorf("%d nodes are widened, want 1", notices)
+			}
 		}
 	}
 }
@@ -361,25 +381,19 @@ func TestAheadCanceled(t *testing.T) {
 	in := inputs(g)
 	for _, eager := range []bool{false, true} {
 		b := open(t, metal.Options{Tuning: byGraph})
-		live := bridge.LiveObjects()
 		p, want := blocked(t, b, g, in, eager)
 		canceled, cancel := context.WithCancel(context.Background())
 		cancel()
-		encoded := bridge.LiveObjects()
 		if _, err := p.Run(canceled, in); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v, want Canceled", err)
 		}
-		if n := bridge.LiveObjects(); n != encoded-1 {
-			t.Errorf("%d objects are alive, want %d", n, encoded-1)
+		if b.Ahead() {
+			t.Error("a canceled Run leaves something encoded ahead")
 		}
 		for range 3 {
 			if !slices.Equal(run(t, p, in), want) {
 				t.Error("after a canceled Run the results are others")
 			}
-		}
-		p.Close()
-		if n := bridge.LiveObjects(); n < live {
-			t.Errorf("%d objects are alive, want %d at least", n, live)
 		}
 	}
 }
@@ -406,8 +420,8 @@ func TestAheadClosed(t *testing.T) {
 			case "other":
 				other.Close()
 			}
-			if now, _ := b.Memory(); order != "backend" && now >= active {
-				t.Errorf("%s is closed: %d bytes of %d are in use", order, now, active)
+			if now, _ := b.Memory(); order != "backend" && now >= active || b.Ahead() {
+				t.Errorf("%s is closed: %d bytes of %d are in use, something is encoded ahead: %t", order, now, active, b.Ahead())
 			}
 			for _, close := range []func() error{other.Close, p.Close, b.Close} {
 				if err := close(); err != nil {
@@ -468,15 +482,39 @@ func TestAheadWithoutEvent(t *testing.T) {
 		b := open(t, metal.Options{Tuning: tuning})
 		want := alone(t, b, g, all)
 		p := compile(t, b, g)
-		live := bridge.LiveObjects()
 		for i, in := range all {
 			inject(t, softmetal.Faults{Event: 1})
 			if !slices.Equal(run(t, p, in), want[i]) {
 				t.Errorf("evaluation %d is another than alone", i)
 			}
 		}
-		if ahead := bridge.LiveObjects() > live; ahead != (tuning == byKernel) {
-			t.Errorf("without events, an evaluation is encoded ahead: %t", ahead)
+		if b.Ahead() != (tuning == byKernel) {
+			t.Errorf("without events, an evaluation is encoded ahead: %t", b.Ahead())
 		}
 	}
+}
+
+// BenchmarkEvaluation is a series of evaluations: beside the time on the device, that of the host.
+func BenchmarkEvaluation(b *testing.B) {
+	backend, err := metal.Open(metal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer backend.Close()
+	g := block(tensor.F32)
+	compiled, err := backend.Compile(g)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer compiled.Close()
+	p, in, seconds := compiled.(*metal.Program), inputs(g), 0.0
+	for b.Loop() {
+		if _, err := p.Run(context.Background(), in); err != nil {
+			b.Fatal(err)
+		}
+		seconds += p.Seconds()
+	}
+	runs := float64(b.N)
+	b.ReportMetric(seconds/runs*1e3, "device-ms/op")
+	b.ReportMetric((b.Elapsed().Seconds()-seconds)/runs*1e3, "host-ms/op")
 }

@@ -58,7 +58,6 @@ func (p *Program) evaluate(ctx context.Context) (*tensor.Tensor, error) {
 	b.encodeAhead(ctx, c)
 	seconds, err := work.wait()
 	if err != nil {
-		b.discardAhead()
 		return nil, failed(err)
 	}
 	p.seconds = seconds
