@@ -50,6 +50,10 @@ const (
 // (diffusers, src/diffusers/models/autoencoders/autoencoder_kl.py).
 func DefaultConfig() Config { return DefaultConfigOf(KL) }
 
+// KLScale makes the variance of kl-f8's latents 1 (Rombach et al. 2022, appendix G). It is diffusers'
+// default for all first stages.
+const KLScale = 0.18215
+
 // DefaultConfigOf holds the defaults of the class: those of VQModel (diffusers,
 // src/diffusers/models/autoencoders/vq_model.py), or else of AutoencoderKL. Both scale latents by
 // 0.18215, although no VQ system of latent diffusion was trained so (CompVis latent-diffusion,
@@ -60,7 +64,7 @@ func DefaultConfigOf(class string) Config {
 		DownBlockTypes: []string{plainDown}, UpBlockTypes: []string{plainUp},
 		LayersPerBlock: 1, NormNumGroups: 32, NormType: "group", ActFn: "silu", SampleSize: 32,
 		MidBlockAddAttention: true, UseQuantConv: true, UsePostQuantConv: true,
-		ScalingFactor: 0.18215, // makes the latents' variance 1 (Rombach et al. 2022, appendix G)
+		ScalingFactor: KLScale,
 	}
 	if class == VQ {
 		c.LatentChannels, c.NumVQEmbeddings = 3, 256

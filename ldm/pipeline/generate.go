@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"ldm-mac/ldm/firststage"
 	"ldm-mac/ldm/imageio"
 	"ldm-mac/ldm/rng"
 	"ldm-mac/ldm/sampler"
@@ -34,6 +35,10 @@ func (p *Pipeline) Generate(ctx context.Context, req Request, emit func(Picture)
 		return nil, err
 	}
 	r := &runState{Pipeline: p, req: &req, sampler: s, emit: emit, timings: Timings{}, steps: len(s.Timesteps())}
+	if p.stage.config.ClassName == firststage.VQ && p.latentScale(req.Convention) == firststage.KLScale {
+		r.warn(fmt.Sprintf("latents are divided by %g, as diffusers does, but no quantised model of the paper was trained so; "+
+			"the convention compvis does not", firststage.KLScale))
+	}
 	err = r.timed(StageText, func() (err error) {
 		r.conditions, err = p.encodeCondition(ctx, &req, r.warn)
 		return err

@@ -123,11 +123,6 @@ func (r *runState) begin(g *given, generator rng.Generator, noise []float32) (b 
 			b.latents[i] = v * sigma
 		}
 	}
-	if r.system.concat == concatNothing && r.req.Mask != nil && g.known.deviation != nil {
-		// Stable Diffusion's inpainting in diffusers encodes the picture with its hole also for models that
-		// are not given it.
-		generator.Normal(make([]float32, len(b.noise)))
-	}
 	r.concatenate(&b, g, generator)
 	return b, nil
 }
