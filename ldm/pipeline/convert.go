@@ -62,6 +62,15 @@ func (p *Pipeline) Decode(ctx context.Context, latents tensor.Array, convention 
 	return nil
 }
 
+// DecodeFloats is what the decoder makes of one picture's latents [1, c, h, w] by the model's own
+// convention, before it is cut to levels: [3, f·h, f·w], mostly in -1…1.
+func (p *Pipeline) DecodeFloats(ctx context.Context, latents tensor.Array) ([]float32, error) {
+	if len(latents.Shape) != 4 || latents.Shape[0] != 1 || latents.Shape[1] != p.LatentChannels() {
+		return nil, mistake("latents of shape %s, want [1, %d, h, w]", latents.Shape, p.LatentChannels())
+	}
+	return p.decodeLatents(ctx, latents.Data, latents.Shape[2], latents.Shape[3], p.Convention(), Tiles{})
+}
+
 // picture is decoded pixels [3, height, width] as levels.
 func (p *Pipeline) picture(pixels []float32, height, width int, convention Convention) (*image.NRGBA, error) {
 	rounding := imageio.HalfToEven

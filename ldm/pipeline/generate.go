@@ -134,7 +134,7 @@ func (r *runState) prepareDenoiser(ctx context.Context, images int) (*denoiser, 
 		}
 	}
 	height, width := r.latentSize(r.req)
-	times := r.sampler.Timesteps()
+	times := r.sampler.AllTimesteps() // also of what a start leaves out, so that a matrix product gives the same there
 	d, err := r.newDenoiser(denoiserShape{
 		images: images, height: height, width: width, tiles: r.req.Tiling.UNet, guided: r.req.GuidanceScale != 1,
 		steps: len(distinct(times)), length: r.conditions.length, label: r.conditions.label != nil,

@@ -173,9 +173,15 @@ func (s *Sampler) Stochastic() bool { return s.stochastic }
 
 // Timesteps returns the training step of every evaluation from StartStep on; its length is the n
 // that OnStep is told.
-func (s *Sampler) Timesteps() []float64 {
-	times := make([]float64, 0, len(s.points))
-	for _, p := range s.points[s.first:] {
+func (s *Sampler) Timesteps() []float64 { return timesOf(s.points[s.first:]) }
+
+// AllTimesteps are the training steps of a run that leaves out none at the beginning, regardless of
+// StartStep.
+func (s *Sampler) AllTimesteps() []float64 { return timesOf(s.points) }
+
+func timesOf(points []point) []float64 {
+	times := make([]float64, 0, len(points))
+	for _, p := range points {
 		times = append(times, p.t)
 	}
 	return times
