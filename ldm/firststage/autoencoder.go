@@ -44,8 +44,15 @@ func New(c *Config) (*FirstStage, error) {
 // Encode maps a picture [n, h, w, 3] in [-1, 1] to the moments [n, h/f, w/f, 2·z] of a KL model's
 // latents, means, then logarithms of variances (see Moments), or to a VQ model's latents
 // [n, h/f, w/f, z] before quantisation, on which diffusion works.
-func (a *FirstStage) Encode(x *tensor.Tensor) *tensor.Tensor {
-	h := a.Encoder.Forward(x)
+func (a *FirstStage) Encode(x *tensor.Tensor) *tensor.Tensor { return a.EncodeCoarse(a.EncodeFine(x)) }
+
+// EncodeFine is the first part of Encode, down to the size of latents: [n, h/f, w/f, c].
+func (a *FirstStage) EncodeFine(x *tensor.Tensor) *tensor.Tensor { return a.Encoder.Fine(x) }
+
+// EncodeCoarse is the rest of Encode, in the size of latents. All attention of the published models is
+// in it.
+func (a *FirstStage) EncodeCoarse(h *tensor.Tensor) *tensor.Tensor {
+	h = a.Encoder.Coarse(h)
 	if a.QuantConv != nil {
 		h = a.QuantConv.Forward(h)
 	}
@@ -54,12 +61,19 @@ func (a *FirstStage) Encode(x *tensor.Tensor) *tensor.Tensor {
 
 // Decode maps latents [n, h/f, w/f, z], as the encoder makes them and, of a VQ model, quantised
 // (see Codebook), to a picture [n, h, w, 3] whose values mostly lie in [-1, 1].
-func (a *FirstStage) Decode(z *tensor.Tensor) *tensor.Tensor {
+func (a *FirstStage) Decode(z *tensor.Tensor) *tensor.Tensor { return a.DecodeFine(a.DecodeCoarse(z)) }
+
+// DecodeCoarse is the first part of Decode, in the size of latents: [n, h/f, w/f, c]. All attention of
+// the published models is in it.
+func (a *FirstStage) DecodeCoarse(z *tensor.Tensor) *tensor.Tensor {
 	if a.PostQuantConv != nil {
 		z = a.PostQuantConv.Forward(z)
 	}
-	return a.Decoder.Forward(z)
+	return a.Decoder.Coarse(z)
 }
+
+// DecodeFine is the rest of Decode, up to the size of pixels.
+func (a *FirstStage) DecodeFine(h *tensor.Tensor) *tensor.Tensor { return a.Decoder.Fine(h) }
 
 // Encoder is the way from pixels to moments or latents.
 type Encoder struct {
@@ -101,22 +115,34 @@ func newEncoder(c *Config, channels int) *Encoder {
 	return e
 }
 
-// Forward maps x [n, h, w, 3] to [n, h/f, w/f, channels].
-func (e *Encoder) Forward(x *tensor.Tensor) *tensor.Tensor {
+// Fine maps x [n, h, w, 3] to [n, h/f, w/f, c].
+func (e *Encoder) Fine(x *tensor.Tensor) *tensor.Tensor {
 	h := e.ConvIn.Forward(x)
-	for _, b := range e.DownBlocks {
-		for i, r := range b.Resnets {
-			h = r.Forward(h)
-			if b.Attentions != nil {
-				h = b.Attentions[i].Forward(h)
-			}
-		}
-		for _, d := range b.Downsamplers {
-			h = d.Conv.Forward(h)
-		}
+	for _, b := range e.DownBlocks[:len(e.DownBlocks)-1] {
+		h = b.Forward(h)
 	}
+	return h
+}
+
+// Coarse maps h [n, h/f, w/f, c] to [n, h/f, w/f, channels].
+func (e *Encoder) Coarse(h *tensor.Tensor) *tensor.Tensor {
+	h = e.DownBlocks[len(e.DownBlocks)-1].Forward(h)
 	h = e.MidBlock.Forward(h)
 	return e.ConvOut.Forward(tensor.SiLU(e.NormOut.Forward(h)))
+}
+
+// Forward halves the size of h [n, h, w, c] on all levels but the coarsest.
+func (b *DownBlock) Forward(h *tensor.Tensor) *tensor.Tensor {
+	for i, r := range b.Resnets {
+		h = r.Forward(h)
+		if b.Attentions != nil {
+			h = b.Attentions[i].Forward(h)
+		}
+	}
+	for _, d := range b.Downsamplers {
+		h = d.Conv.Forward(h)
+	}
+	return h
 }
 
 // Decoder is the way from latents to pixels.
@@ -159,21 +185,36 @@ func newDecoder(c *Config) *Decoder {
 	return d
 }
 
-// Forward maps z [n, h, w, z] to [n, f·h, f·w, 3].
-func (d *Decoder) Forward(z *tensor.Tensor) *tensor.Tensor {
-	h := d.MidBlock.Forward(d.ConvIn.Forward(z))
-	for _, b := range d.UpBlocks {
-		for i, r := range b.Resnets {
-			h = r.Forward(h)
-			if b.Attentions != nil {
-				h = b.Attentions[i].Forward(h)
-			}
-		}
-		for _, u := range b.Upsamplers {
-			h = u.Conv.Forward(tensor.Upsample(h))
-		}
+// Coarse maps z [n, h, w, z] to [n, h, w, c].
+func (d *Decoder) Coarse(z *tensor.Tensor) *tensor.Tensor {
+	return d.UpBlocks[0].Forward(d.MidBlock.Forward(d.ConvIn.Forward(z)))
+}
+
+// Fine maps h [n, h, w, c] to [n, f·h, f·w, 3].
+func (d *Decoder) Fine(h *tensor.Tensor) *tensor.Tensor {
+	for i, b := range d.UpBlocks[1:] {
+		h = b.Forward(d.UpBlocks[i].Upsample(h))
 	}
 	return d.ConvOut.Forward(tensor.SiLU(d.NormOut.Forward(h)))
+}
+
+// Forward keeps the size of h [n, h, w, c].
+func (b *UpBlock) Forward(h *tensor.Tensor) *tensor.Tensor {
+	for i, r := range b.Resnets {
+		h = r.Forward(h)
+		if b.Attentions != nil {
+			h = b.Attentions[i].Forward(h)
+		}
+	}
+	return h
+}
+
+// Upsample doubles the size of h [n, h, w, c], on all levels but the finest.
+func (b *UpBlock) Upsample(h *tensor.Tensor) *tensor.Tensor {
+	for _, u := range b.Upsamplers {
+		h = u.Conv.Forward(tensor.Upsample(h))
+	}
+	return h
 }
 
 // Moments splits the encoder's moments of one picture, pixels·[mean…, logvar…] with z of each,

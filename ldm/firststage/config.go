@@ -100,6 +100,13 @@ func (c *Config) Channels() int {
 	return c.LatentChannels
 }
 
+// CoarseChannels are those between the decoder's two parts, see FirstStage.DecodeCoarse.
+func (c *Config) CoarseChannels() int { return c.BlockOutChannels[len(c.BlockOutChannels)-1] }
+
+// FineChannels are those between the encoder's two parts, see FirstStage.EncodeFine: of the level
+// before the coarsest, where there is one.
+func (c *Config) FineChannels() int { return c.BlockOutChannels[max(len(c.BlockOutChannels)-2, 0)] }
+
 // Bounds on what a config file may ask for, far above every published model.
 const (
 	maxLevels   = 8

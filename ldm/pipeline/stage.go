@@ -22,12 +22,15 @@ type stageProgram struct {
 type stagePrograms struct{ encoder, decoder stageProgram }
 
 func (s *stagePrograms) close() {
-	for _, p := range []*stageProgram{&s.encoder, &s.decoder} {
-		if p.program != nil {
-			p.program.Close()
-		}
-		*p = stageProgram{}
+	s.encoder.close()
+	s.decoder.close()
+}
+
+func (s *stageProgram) close() {
+	if s.program != nil {
+		s.program.Close()
 	}
+	*s = stageProgram{}
 }
 
 // compileStage makes program the half of the first stage that build gives, for the given size of input,
@@ -37,10 +40,7 @@ func (p *Pipeline) compileStage(s *stageProgram, height, width, channels int, bu
 	if s.program != nil && s.input.Shape.Equal(shape) {
 		return nil
 	}
-	if s.program != nil {
-		s.program.Close()
-		*s = stageProgram{}
-	}
+	s.close()
 	program, err := p.compile(&p.stage.component, func(g *tensor.Graph) {
 		g.Output("out", build(g.Input("in", shape...)))
 	})
@@ -52,11 +52,11 @@ func (p *Pipeline) compileStage(s *stageProgram, height, width, channels int, bu
 	return nil
 }
 
-// run maps values [c, h, w] to what the half makes of them, [h', w', c'], valid until the next run.
-func (s *stageProgram) run(ctx context.Context, values []float32) ([]float32, error) {
+// run maps values [c, h, w] to what the half makes of them, [1, h', w', c'], valid until the next run.
+func (s *stageProgram) run(ctx context.Context, values []float32) (tensor.Array, error) {
 	toChannelsLast(s.input.Data, values, s.input.Shape[3])
 	out, err := s.program.Run(ctx, s.in)
-	return out["out"].Data, err
+	return out["out"], err
 }
 
 // posterior is what the first stage's encoder makes of a picture: latents in the scale of the U-Net,
@@ -98,14 +98,8 @@ func (p *Pipeline) momentChannels() int {
 
 // encodeImage encodes a picture [3, height, width] in -1…1.
 func (p *Pipeline) encodeImage(ctx context.Context, picture []float32, height, width int, convention Convention, tiles Tiles) (posterior, error) {
-	f, channels := p.Factor(), p.momentChannels()
-	moments, err := tiles.blend(height/f, width/f, channels, 1, func(t tile) ([]float32, error) {
-		s := &p.programs.encoder
-		if err := p.compileStage(s, t.height*f, t.width*f, 3, p.stage.model.Encode); err != nil {
-			return nil, err
-		}
-		return s.run(ctx, crop(picture, 3, height, width, t.times(f)))
-	})
+	channels := p.momentChannels()
+	moments, err := p.encodeMoments(ctx, picture, height, width, channels, tiles)
 	if err != nil {
 		return posterior{}, err
 	}
@@ -136,14 +130,43 @@ func (p *Pipeline) decodeLatents(ctx context.Context, latents []float32, height,
 // decodeCodes runs the decoder on what it reads [c, height, width]: latents in the encoder's scale, or
 // entries of the codebook.
 func (p *Pipeline) decodeCodes(ctx context.Context, values []float32, height, width int, tiles Tiles) ([]float32, error) {
-	f, z := p.Factor(), p.LatentChannels()
-	return tiles.blend(height, width, 3, f, func(t tile) ([]float32, error) {
-		s := &p.programs.decoder
-		if err := p.compileStage(s, t.height, t.width, z, p.stage.model.Decode); err != nil {
-			return nil, err
-		}
-		return s.run(ctx, crop(values, z, height, width, t))
-	})
+	f, z, m := p.Factor(), p.LatentChannels(), p.stage.model
+	if tiles.covers(height, width) {
+		return p.runStage(ctx, &p.programs.decoder, values, height, width, z, m.Decode)
+	}
+	coarse := p.stage.config.CoarseChannels()
+	h, err := p.coarse(ctx, values, height, width, z, coarse, tiles, m.DecodeCoarse)
+	if err != nil {
+		return nil, err
+	}
+	return p.fine(ctx, fineStage{m.DecodeFine, h, 1, f, coarse, 3}, height, width, tiles)
+}
+
+// encodeMoments runs the encoder on a picture [3, height, width]; the result is [channels, h, w].
+func (p *Pipeline) encodeMoments(ctx context.Context, picture []float32, height, width, channels int, tiles Tiles) ([]float32, error) {
+	f, m := p.Factor(), p.stage.model
+	if tiles.covers(height/f, width/f) {
+		return p.runStage(ctx, &p.programs.encoder, picture, height, width, 3, m.Encode)
+	}
+	coarse := p.stage.config.FineChannels()
+	h, err := p.fine(ctx, fineStage{m.EncodeFine, picture, f, 1, 3, coarse}, height/f, width/f, tiles)
+	if err != nil {
+		return nil, err
+	}
+	return p.coarse(ctx, h, height/f, width/f, coarse, channels, tiles, m.EncodeCoarse)
+}
+
+// runStage runs a half of the first stage on all of its input [channels, height, width]; the result is
+// in the same layout.
+func (p *Pipeline) runStage(ctx context.Context, s *stageProgram, values []float32, height, width, channels int, build func(*tensor.Tensor) *tensor.Tensor) ([]float32, error) {
+	if err := p.compileStage(s, height, width, channels, build); err != nil {
+		return nil, err
+	}
+	out, err := s.run(ctx, values)
+	if err != nil {
+		return nil, err
+	}
+	return channelsFirst(out.Data, out.Shape.Last()), nil
 }
 
 // quantise is latents [c, h, w] in the encoder's scale as the nearest entries of the codebook.

@@ -48,6 +48,11 @@ func (t Tiles) starts(side int) (starts []int, length int) {
 	return starts, t.Size
 }
 
+// covers reports whether one tile is all of an image.
+func (t Tiles) covers(height, width int) bool {
+	return t.Size == 0 || t.Size >= height && t.Size >= width
+}
+
 // shape is the size of all tiles of an image.
 func (t Tiles) shape(height, width int) (tileHeight, tileWidth int) {
 	_, tileHeight = t.starts(height)
