@@ -14,9 +14,9 @@ import (
 
 func modelsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "models", Usage: "make model folders",
+		Name: "models", Usage: "look at models, convert and make them",
 		Description: "Examples:\n  ldm-mac models random --help",
-		Subcommands: []*cli.Command{modelsRandomCommand()},
+		Subcommands: []*cli.Command{modelsShowCommand(), modelsConvertCommand(), modelsRandomCommand()},
 	}
 }
 

@@ -45,6 +45,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TINY", tiny)
+			e.Setenv("GOLDEN", filepath.Dir(filepath.Dir(tiny)))
 			e.Setenv("SD", fixtureModel(t, "sd-tiny"))
 			e.Setenv("SD2", fixtureModel(t, "sd2-v-tiny"))
 			e.Setenv("LDM_MAC_BACKEND", "cpu") // also where there is a device
