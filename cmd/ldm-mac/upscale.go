@@ -116,6 +116,11 @@ func upscale(c *cli.Context) error {
 			u.model.name, u.model.Task(), pipeline.SuperResolution)}
 	}
 	u.recipe.Backend, u.recipe.DType = backend.Name(), strings.ToLower(backend.dtype.String())
+	if !u.plain || c.Bool("json") {
+		if u.recipe.Model.SHA256, err = u.model.hash(c.Context); err != nil {
+			return err
+		}
+	}
 	for i, file := range files {
 		if err := u.file(file, i, len(files)); err != nil {
 			var known *failure
